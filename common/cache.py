@@ -1,0 +1,178 @@
+"""The one way to the cache: a command or a named script in one round trip, or `CacheUnavailable`.
+
+The connection is made by django-redis' pool (URL, password, TLS, time-outs); the exchange itself
+is a packed command on that socket and a hiredis reader, since redis-py's retry and telemetry
+layers cost more than the rest of a poll. Whoever calls must be able to do without an answer.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+import hiredis
+from django.conf import settings
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+Argument = bytes | str | int
+RECEIVE_BYTES = 65536
+
+
+class CacheUnavailable(Exception):
+    """The cache gave no answer: away, slow, full, loading, or believed so for a moment."""
+
+
+class CacheRefused(CacheUnavailable):
+    """The cache answered with an error, such as being full; the connection is fine."""
+
+
+class _ConnectionLost(Exception):
+    """The server closed an idle connection; nothing was executed for certain."""
+
+
+class _Connection:
+    """One thread's socket to the cache."""
+
+    def __init__(self) -> None:
+        pool = get_redis_connection("default").connection_pool
+        self.owner = os.getpid()
+        self._connection = pool.make_connection()
+        self._connection.connect()
+        # redis-py keeps the socket private; the version is pinned and a test guards the name.
+        self._socket = self._connection._sock
+        self._reader = hiredis.Reader()
+
+    def exchange(self, packed: bytes, replies: int) -> list[Any]:
+        """Send packed commands, return that many replies (an error reply is returned, not raised)."""
+        try:
+            self._socket.sendall(packed)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise _ConnectionLost from error
+        answers: list[Any] = []
+        while len(answers) < replies:
+            answer = self._reader.gets()
+            if answer is not False:
+                if not isinstance(answer, hiredis.PushNotification):
+                    answers.append(answer)
+                continue
+            try:
+                received = self._socket.recv(RECEIVE_BYTES)
+            except ConnectionResetError as error:
+                raise _ConnectionLost from error
+            if not received:
+                raise _ConnectionLost
+            self._reader.feed(received)
+        return answers
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
+class _Breaker:
+    """Keeps a process from waiting for a cache that has just failed to answer."""
+
+    def __init__(self) -> None:
+        self._closed_again_at = 0.0
+
+    def check(self) -> None:
+        if self._closed_again_at and time.monotonic() < self._closed_again_at:
+            raise CacheUnavailable("the cache did not answer a moment ago")
+
+    def open(self) -> None:
+        self._closed_again_at = time.monotonic() + settings.CACHE_BREAKER_MS / 1000
+
+    def reset(self) -> None:
+        self._closed_again_at = 0.0
+
+
+class Cache:
+    """Commands to the cache; every method is one round trip and raises `CacheUnavailable`."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+        self.breaker = _Breaker()
+
+    def execute(self, *command: Argument) -> Any:
+        """Run one command and return its reply, raw bytes undecoded."""
+        reply = self._exchange(hiredis.pack_command(command), 1)[0]
+        if isinstance(reply, hiredis.ReplyError):
+            raise CacheRefused(str(reply))
+        return reply
+
+    def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Run several commands in one round trip; the first error reply among them is raised."""
+        if not commands:
+            return []
+        packed = b"".join(hiredis.pack_command(tuple(command)) for command in commands)
+        replies = self._exchange(packed, len(commands))
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise CacheRefused(str(reply))
+        return replies
+
+    def close(self) -> None:
+        """Drop this thread's connection and forget past failures."""
+        self._discard()
+        self.breaker.reset()
+
+    def _exchange(self, packed: bytes, replies: int) -> list[Any]:
+        self.breaker.check()
+        try:
+            try:
+                return self._connection().exchange(packed, replies)
+            except _ConnectionLost:
+                # An idle connection that the server closed, as by a restart. All commands sent
+                # here may be repeated, so one fresh connection gets one try.
+                self._discard()
+                return self._connection().exchange(packed, replies)
+        except (OSError, RedisError, _ConnectionLost, hiredis.HiredisError) as error:
+            self._discard()
+            self.breaker.open()
+            raise CacheUnavailable(str(error) or type(error).__name__) from error
+
+    def _connection(self) -> _Connection:
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        if connection is None or connection.owner != os.getpid():
+            connection = self._local.connection = _Connection()
+        return connection
+
+    def _discard(self) -> None:
+        connection: _Connection | None = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None and connection.owner == os.getpid():
+            connection.close()
+
+
+cache = Cache()
+
+
+class Script:
+    """Named Lua files beside the module that runs them: one script, one round trip, atomic.
+
+    Several files are joined in order, so that a shared function is written once.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        self.source = b"\n".join(path.read_bytes() for path in paths)
+        self.digest = sha1(self.source, usedforsecurity=False).hexdigest()
+
+    def __call__(
+        self, keys: Sequence[Argument], args: Sequence[Argument] = ()
+    ) -> Any:
+        """Run the script; a server that has forgotten it (a restart) is sent its source again."""
+        try:
+            return cache.execute("EVALSHA", self.digest, len(keys), *keys, *args)
+        except CacheRefused as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+        return cache.execute("EVAL", self.source, len(keys), *keys, *args)
+
+    def command(
+        self, keys: Sequence[Argument], args: Sequence[Argument] = ()
+    ) -> tuple[Argument, ...]:
+        """Return the script's call as a command for a pipeline, source included."""
+        return ("EVAL", self.source, len(keys), *keys, *args)

@@ -1,0 +1,42 @@
+"""The base of the routes that do something: `POST` a JSON object, get a JSON object."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+
+class Verb(GenericAPIView[Any]):
+    """One verb of the contract. A subclass names its input serializer and says what is done.
+
+    In a browser, `GET` shows what to send and a form to send it with; for any other client it is
+    a 405.
+    """
+
+    http_method_names: ClassVar[list[str]] = ["post", "get", "head", "options"]
+
+    def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
+        """Do it and return the status and the answer; a subclass calls one service here."""
+        raise TypeError(f"{type(self).__name__} does nothing yet")
+
+    def post(self, request: Request) -> Response:
+        """Check the body's shape, do it, answer."""
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        status, answer = self.perform(request.user.pk, body.validated_data)
+        return Response(answer, status=status)
+
+    def get(self, request: Request) -> Response:
+        """Show a person in a browser what to send; refuse everybody else."""
+        if getattr(request.accepted_renderer, "format", "") != "api":
+            raise MethodNotAllowed(request.method or "GET")
+        fields = self.get_serializer().fields
+        return Response({name: str(field.help_text or "") for name, field in fields.items()})
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        """What the `Allow` header says: the page for browsers is no method of the API."""
+        return ["POST", "OPTIONS"]
