@@ -1,0 +1,1 @@
+"""Settings, entry points and the local stack: what ties the rooms together."""

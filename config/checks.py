@@ -1,0 +1,46 @@
+"""System checks of what the settings promise each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+# Nothing works with less than one of these.
+_AT_LEAST_ONE = (
+    "HOT_MESSAGES_PER_CHAT",
+    "ARCHIVE_RETENTION_DAYS",
+    "ACTIVE_WINDOW_SECONDS",
+    "GROUP_MAX_MEMBERS",
+    "MESSAGE_MAX_CHARS",
+    "BODY_MAX_BYTES",
+    "CACHE_TIMEOUT_MS",
+    "SWEEP_INTERVAL_MS",
+)
+
+
+@register()
+def check_tier_sizes(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """X ≤ Y: the cache never promises messages that the database may have let go."""
+    if settings.HOT_MESSAGES_PER_CHAT <= settings.DB_MESSAGES_PER_CHAT:
+        return []
+    return [
+        Error(
+            f"HOT_MESSAGES_PER_CHAT ({settings.HOT_MESSAGES_PER_CHAT}) is larger than "
+            f"DB_MESSAGES_PER_CHAT ({settings.DB_MESSAGES_PER_CHAT}).",
+            hint="The cache holds the newest part of what the database holds: raise the latter.",
+            id="strata.E001",
+        )
+    ]
+
+
+@register()
+def check_positive(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Sizes and times that make no sense below one are refused."""
+    return [
+        Error(f"{name} is {getattr(settings, name)}; it must be at least 1.", id="strata.E002")
+        for name in _AT_LEAST_ONE
+        if getattr(settings, name) < 1
+    ]

@@ -1,0 +1,280 @@
+"""Every setting that the environment can give: name, type, unit, default, one sentence.
+
+`config/settings.py` reads its values through these declarations, and `docs/settings.md` is
+written from them by `python -m config.options --write` (`--check` fails when it has drifted).
+Django is not imported here, so that the local stack can read its options and start fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+from environs import Env
+
+BASE_DIR: Final = Path(__file__).resolve().parent.parent
+PAGE: Final = BASE_DIR / "docs" / "settings.md"
+
+# What SECRET_KEY is when DEBUG is on and none is given; production refuses it.
+DEVELOPMENT_SECRET_KEY: Final = "for-development-only-never-in-production"  # noqa: S105
+SECRET_KEY_MIN_CHARS: Final = 50
+
+T = TypeVar("T")
+Parser = Callable[[Env, str, Any], T]
+
+SECTIONS: dict[str, list[Option[Any]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Generic[T]):
+    """One setting: how it is called, what it holds, and what it is when nobody sets it."""
+
+    name: str
+    kind: str
+    parse: Parser[T]
+    default: T
+    unit: str
+    text: str
+
+    def read(self, env: Env) -> T:
+        """Return the value that the environment gives, else the default."""
+        return self.parse(env, self.name, self.default)
+
+
+def _declare(section: str, option: Option[T]) -> Option[T]:
+    SECTIONS.setdefault(section, []).append(option)
+    return option
+
+
+def _text(section: str, name: str, default: str, text: str) -> Option[str]:
+    return _declare(section, Option(name, "text", lambda e, n, d: e.str(n, d), default, "", text))
+
+
+def _flag(section: str, name: str, default: bool, text: str) -> Option[bool]:
+    return _declare(section, Option(name, "bool", lambda e, n, d: e.bool(n, d), default, "", text))
+
+
+def _number(section: str, name: str, default: int, unit: str, text: str) -> Option[int]:
+    return _declare(section, Option(name, "int", lambda e, n, d: e.int(n, d), default, unit, text))
+
+
+def _names(section: str, name: str, default: list[str], text: str) -> Option[list[str]]:
+    return _declare(
+        section,
+        Option(
+            name, "list", lambda e, n, d: [s for s in e.list(n, d) if s], default, "commas", text
+        ),
+    )
+
+
+_S = "Server"
+DEBUG = _flag(_S, "DEBUG", False, "Show tracebacks to callers; never in production.")
+SECRET_KEY = _text(
+    _S,
+    "SECRET_KEY",
+    "",
+    f"Signs cursors and sessions; without DEBUG at least {SECRET_KEY_MIN_CHARS} characters, else "
+    "nothing starts. `make run` makes one and keeps it in `DATA_DIR`.",
+)
+HOST = _text(_S, "HOST", "127.0.0.1", "The address that the web server of `make run` listens on.")
+PORT = _number(_S, "PORT", 8000, "", "The port that the web server of `make run` listens on.")
+DATA_DIR = _text(
+    _S,
+    "DATA_DIR",
+    ".local",
+    "The folder of the local servers' data and of run-time files; from the checkout if relative.",
+)
+ALLOWED_HOSTS = _names(
+    _S, "ALLOWED_HOSTS", [], "The host names that the server answers to; required without DEBUG."
+)
+CSRF_TRUSTED_ORIGINS = _names(
+    _S,
+    "CSRF_TRUSTED_ORIGINS",
+    [],
+    "Origins, with their scheme, whose pages may post with a session: `https://chat.example`.",
+)
+BODY_MAX_BYTES = _number(
+    _S, "BODY_MAX_BYTES", 1_048_576, "bytes", "A larger request body is answered 413."
+)
+LOG_LEVEL = _text(
+    _S, "LOG_LEVEL", "INFO", "The least severe line logged: DEBUG, INFO, WARNING, ERROR."
+)
+
+_H = "HTTPS"
+SECURE_SSL_REDIRECT = _flag(
+    _H, "SECURE_SSL_REDIRECT", True, "Redirect plain HTTP to HTTPS, `/healthz`, `/readyz` aside."
+)
+SECURE_COOKIES = _flag(
+    _H, "SECURE_COOKIES", True, "Send session and CSRF cookies over HTTPS alone."
+)
+SECURE_HSTS_SECONDS = _number(
+    _H,
+    "SECURE_HSTS_SECONDS",
+    31_536_000,
+    "seconds",
+    "How long a browser is to insist on HTTPS, subdomains included; 0 says nothing.",
+)
+BEHIND_TLS_PROXY = _flag(
+    _H,
+    "BEHIND_TLS_PROXY",
+    False,
+    "Believe `X-Forwarded-Proto`; only where a proxy of yours always sets or strips it.",
+)
+
+_D = "Database"
+DATABASE_URL = _text(
+    _D,
+    "DATABASE_URL",
+    "postgres://strata@127.0.0.1:5432/strata",
+    "The PostgreSQL database; given to `make run`, no PostgreSQL is started.",
+)
+DB_TRANSACTION_TIMEOUT_MS = _number(
+    _D,
+    "DB_TRANSACTION_TIMEOUT_MS",
+    5000,
+    "ms",
+    "PostgreSQL ends a transaction that takes longer, and a wait for a lock after four fifths of "
+    "it; 0 for no limit, which `migrate` and other long commands take by themselves.",
+)
+
+_C = "Cache and queue"
+REDIS_URL = _text(
+    _C,
+    "REDIS_URL",
+    "redis://127.0.0.1:6379/0",
+    "The Valkey or Redis of cache and queue; given to `make run`, no Valkey is started.",
+)
+CACHE_TIMEOUT_MS = _number(
+    _C, "CACHE_TIMEOUT_MS", 100, "ms", "A request waits no longer for one answer of the cache."
+)
+CACHE_BREAKER_MS = _number(
+    _C,
+    "CACHE_BREAKER_MS",
+    1000,
+    "ms",
+    "After a failure the cache is left alone for this long, and the database answers.",
+)
+SWEEP_INTERVAL_MS = _number(
+    _C,
+    "SWEEP_INTERVAL_MS",
+    1500,
+    "ms",
+    "How often the sweeper puts into the cache what a killed sender left out.",
+)
+
+_A = "Cold storage"
+S3_ENDPOINT_URL = _text(
+    _A,
+    "S3_ENDPOINT_URL",
+    "",
+    "The S3 server, empty for Amazon's own; given to `make run`, no S3 server is started.",
+)
+S3_BUCKET = _text(_A, "S3_BUCKET", "strata", "The bucket of the archive.")
+S3_ACCESS_KEY_ID = _text(_A, "S3_ACCESS_KEY_ID", "", "The key that may read and write the bucket.")
+S3_SECRET_ACCESS_KEY = _text(_A, "S3_SECRET_ACCESS_KEY", "", "The secret of that key.")
+S3_REGION = _text(_A, "S3_REGION", "us-east-1", "The region that requests are signed for.")
+
+_M = "Messages"
+HOT_MESSAGES_PER_CHAT = _number(
+    _M,
+    "HOT_MESSAGES_PER_CHAT",
+    50,
+    "messages",
+    "X: the last messages of a chat that the cache keeps; at most DB_MESSAGES_PER_CHAT.",
+)
+DB_MESSAGES_PER_CHAT = _number(
+    _M,
+    "DB_MESSAGES_PER_CHAT",
+    1000,
+    "messages",
+    "Y: the last messages of a chat that never leave the database.",
+)
+ARCHIVE_RETENTION_DAYS = _number(
+    _M, "ARCHIVE_RETENTION_DAYS", 90, "days", "Z: how long cold storage keeps a message."
+)
+ACTIVE_WINDOW_SECONDS = _number(
+    _M, "ACTIVE_WINDOW_SECONDS", 3600, "seconds", "A chat is active this long after its message."
+)
+GROUP_MAX_MEMBERS = _number(
+    _M, "GROUP_MAX_MEMBERS", 1000, "members", "The most members that a group takes."
+)
+MESSAGE_MAX_CHARS = _number(
+    _M, "MESSAGE_MAX_CHARS", 4096, "code points", "The longest text of a message."
+)
+FANOUT_MAX_MEMBERS = _number(
+    _M,
+    "FANOUT_MAX_MEMBERS",
+    100,
+    "members",
+    "Up to this size a send tells each member's cache entry; members of larger groups ask.",
+)
+TOKEN_LIFETIME_DAYS = _number(
+    _M, "TOKEN_LIFETIME_DAYS", 0, "days", "A token ends this long after login; 0 for never."
+)
+
+_P = "Processes of `make run`"
+WEB_WORKERS = _number(_P, "WEB_WORKERS", 2, "processes", "Web server processes.")
+WEB_THREADS = _number(_P, "WEB_THREADS", 4, "threads", "Threads of each web server process.")
+WORKER_CONCURRENCY = _number(_P, "WORKER_CONCURRENCY", 2, "processes", "Celery worker processes.")
+
+
+def secret_key_problem(key: str) -> str:
+    """Return why production can't start on this SECRET_KEY, as one sentence, or an empty text."""
+    if not key:
+        return "SECRET_KEY is not set: give a long random one, or set DEBUG=true on your machine."
+    if key == DEVELOPMENT_SECRET_KEY or key.startswith("django-insecure-"):
+        return "SECRET_KEY is a default that everyone knows: give a long random one of your own."
+    if len(key) < SECRET_KEY_MIN_CHARS or len(set(key)) < 5:  # noqa: PLR2004 - as Django's check
+        return (
+            f"SECRET_KEY is too short or too simple: give at least {SECRET_KEY_MIN_CHARS} "
+            "random characters."
+        )
+    return ""
+
+
+def page() -> str:
+    """Return the whole text of docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Each is an environment variable. This page is written from `config/options.py` by",
+        "`python -m config.options --write`; `make lint` fails when the two differ.",
+    ]
+    for section, options in SECTIONS.items():
+        lines += ["", f"## {section}", "", "| name | type | default | meaning |"]
+        lines += ["| --- | --- | --- | --- |"]
+        lines += [_row(option) for option in options]
+    return "\n".join(lines) + "\n"
+
+
+def _row(option: Option[Any]) -> str:
+    kind = f"{option.kind}, {option.unit}" if option.unit else option.kind
+    shown = option.default
+    if isinstance(shown, bool):
+        shown = str(shown).lower()
+    elif isinstance(shown, list):
+        shown = ",".join(shown)
+    default = f"`{shown}`" if shown != "" else "none"
+    return f"| `{option.name}` | {kind} | {default} | {option.text} |"
+
+
+def main(arguments: list[str]) -> int:
+    """Write docs/settings.md, or check that it says what stands here."""
+    if arguments == ["--write"]:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
+    if arguments == ["--check"]:
+        if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == page():
+            return 0
+        sys.stderr.write("docs/settings.md has drifted: run python -m config.options --write\n")
+        return 1
+    sys.stderr.write("usage: python -m config.options --write | --check\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,272 @@
+"""Django's settings, one file for every place that Strata runs in.
+
+Whatever may differ between places comes from the environment through `config/options.py`;
+`docs/settings.md` lists it. The rest is decided here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvError
+
+from config import options
+
+env = Env()
+
+try:
+    DEBUG = options.DEBUG.read(env)
+    SECRET_KEY = options.SECRET_KEY.read(env)
+    ALLOWED_HOSTS = options.ALLOWED_HOSTS.read(env)
+    CSRF_TRUSTED_ORIGINS = options.CSRF_TRUSTED_ORIGINS.read(env)
+    BODY_MAX_BYTES = options.BODY_MAX_BYTES.read(env)
+    LOG_LEVEL = options.LOG_LEVEL.read(env).upper()
+
+    SECURE_SSL_REDIRECT = options.SECURE_SSL_REDIRECT.read(env)
+    SECURE_COOKIES = options.SECURE_COOKIES.read(env)
+    SECURE_HSTS_SECONDS = options.SECURE_HSTS_SECONDS.read(env)
+    BEHIND_TLS_PROXY = options.BEHIND_TLS_PROXY.read(env)
+
+    DATABASE_URL = options.DATABASE_URL.read(env)
+    DB_TRANSACTION_TIMEOUT_MS = options.DB_TRANSACTION_TIMEOUT_MS.read(env)
+
+    REDIS_URL = options.REDIS_URL.read(env)
+    CACHE_TIMEOUT_MS = options.CACHE_TIMEOUT_MS.read(env)
+    CACHE_BREAKER_MS = options.CACHE_BREAKER_MS.read(env)
+    SWEEP_INTERVAL_MS = options.SWEEP_INTERVAL_MS.read(env)
+
+    S3_ENDPOINT_URL = options.S3_ENDPOINT_URL.read(env)
+    S3_BUCKET = options.S3_BUCKET.read(env)
+    S3_ACCESS_KEY_ID = options.S3_ACCESS_KEY_ID.read(env)
+    S3_SECRET_ACCESS_KEY = options.S3_SECRET_ACCESS_KEY.read(env)
+    S3_REGION = options.S3_REGION.read(env)
+
+    HOT_MESSAGES_PER_CHAT = options.HOT_MESSAGES_PER_CHAT.read(env)
+    DB_MESSAGES_PER_CHAT = options.DB_MESSAGES_PER_CHAT.read(env)
+    ARCHIVE_RETENTION_DAYS = options.ARCHIVE_RETENTION_DAYS.read(env)
+    ACTIVE_WINDOW_SECONDS = options.ACTIVE_WINDOW_SECONDS.read(env)
+    GROUP_MAX_MEMBERS = options.GROUP_MAX_MEMBERS.read(env)
+    MESSAGE_MAX_CHARS = options.MESSAGE_MAX_CHARS.read(env)
+    FANOUT_MAX_MEMBERS = options.FANOUT_MAX_MEMBERS.read(env)
+    TOKEN_LIFETIME_DAYS = options.TOKEN_LIFETIME_DAYS.read(env)
+except EnvError as error:
+    # One sentence, whoever imports the settings: manage.py, the web server, a worker.
+    sys.exit(f"A setting can't be read: {error} (see docs/settings.md)")
+
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or options.DEVELOPMENT_SECRET_KEY
+elif problem := options.secret_key_problem(SECRET_KEY):
+    sys.exit(problem)
+
+BASE_DIR = options.BASE_DIR
+DATA_DIR: Path = BASE_DIR / options.DATA_DIR.read(env)
+
+# What the project is made of -------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "drf_standardized_errors",
+    "common",
+    "accounts",
+    "messaging",
+    "chats",
+    "groups",
+    "archive",
+    "config",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# The tiers that a message is read from, fastest first.
+STRATA_TIERS = ["messaging.tiers.cache.CacheTier", "messaging.tiers.database.DatabaseTier"]
+
+# People ----------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+# In the database, so that people stay logged in while the cache is away.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "/"
+
+# HTTPS -----------------------------------------------------------------------------------------
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+# Probes and scrapers come from inside, over plain HTTP.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
+X_FRAME_OPTIONS = "DENY"
+
+# The API ---------------------------------------------------------------------------------------
+
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_MAX_BYTES
+REST_FRAMEWORK: dict[str, Any] = {
+    "EXCEPTION_HANDLER": "common.errors.exception_handler",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        # For the browsable API's forms.
+        "rest_framework.parsers.FormParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_PAGINATION_CLASS": "common.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Strata",
+    "DESCRIPTION": "A messaging server: private chats and groups over three tiers of storage.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    # The pages' scripts come from our own origin.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# Static files, found in the packages that bring them: nothing to collect, nothing to go stale.
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+
+# Time and language -----------------------------------------------------------------------------
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+
+# Database --------------------------------------------------------------------------------------
+
+DATABASES: dict[str, Any] = {
+    "default": env.dj_db_url(
+        options.DATABASE_URL.name,
+        options.DATABASE_URL.default,
+        # Kept for the thread's life: opening one costs ten times a whole send. Dead ones are
+        # noticed where they are used, so no health check is paid for on each request.
+        conn_max_age=None,
+        conn_health_checks=False,
+    )
+}
+_database_options: dict[str, Any] = DATABASES["default"].setdefault("OPTIONS", {})
+_server_options = {
+    "transaction_timeout": DB_TRANSACTION_TIMEOUT_MS,
+    "idle_in_transaction_session_timeout": DB_TRANSACTION_TIMEOUT_MS,
+    "lock_timeout": DB_TRANSACTION_TIMEOUT_MS * 4 // 5,
+}
+_database_options.setdefault("connect_timeout", 3)
+_database_options |= {
+    # Django's default for the first is None, which switches prepared statements off.
+    "prepare_threshold": 1,
+    "server_side_binding": True,
+    "options": " ".join(
+        [
+            *(f"-c {name}={value}" for name, value in _server_options.items()),
+            _database_options.get("options", ""),
+        ]
+    ).strip(),
+}
+
+# Cache -----------------------------------------------------------------------------------------
+
+CACHES: dict[str, Any] = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "strata",
+        "OPTIONS": {
+            "CLIENT_CLASS": "django_redis.client.DefaultClient",
+            "SOCKET_CONNECT_TIMEOUT": CACHE_TIMEOUT_MS / 1000,
+            "SOCKET_TIMEOUT": CACHE_TIMEOUT_MS / 1000,
+        },
+    }
+}
+
+# Queue -----------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "strata-queue:"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
+
+# Logs: readable lines on stderr ------------------------------------------------------------------
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+    },
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # Django attaches handlers of its own; everything goes through the one above.
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+    },
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env python
+"""Django's commands, on the servers of `make run` unless the environment names others."""
+
+import os
+import sys
+
+# Commands that may hold a transaction longer than a request may.
+LONG_COMMANDS = frozenset({"migrate", "dbshell", "restore", "drill", "flush"})
+
+
+def main() -> None:
+    """Run one command."""
+    try:
+        from django.core.management import execute_from_command_line  # noqa: PLC0415
+
+        from config.environment import load_stack_environment  # noqa: PLC0415
+    except ImportError as error:
+        sys.exit(f"{error}: run `make install`, and this with .venv/bin/python.")
+    load_stack_environment()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if len(sys.argv) > 1 and sys.argv[1] in LONG_COMMANDS:
+        os.environ.setdefault("DB_TRANSACTION_TIMEOUT_MS", "0")
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
