@@ -1,0 +1,1 @@
+"""The core: chats, memberships, messages; the tiers, the cursor, the inbox."""
