@@ -1,22 +1,11 @@
-"""The one error shape: `{type, errors: [{code, detail, attr}]}`, drf-standardized-errors' own.
+"""What services raise: a `Refusal` says what was wrong, and `common/error_shape.py` how it looks.
 
-Services raise a `Refusal`; the handler turns it, DRF's exceptions and whatever else is raised into
-that shape, so that a route never formats an error itself.
+Nothing here imports DRF's views: they import the authentication and the parsers, which raise what
+stands here.
 """
 
-import logging
-from typing import Any
-
-from django.db import InterfaceError, OperationalError
-from drf_standardized_errors.formatter import ExceptionFormatter
-from drf_standardized_errors.handler import ExceptionHandler as StandardExceptionHandler
-from drf_standardized_errors.handler import exception_handler as standard_exception_handler
-from drf_standardized_errors.types import Error
 from rest_framework import status
 from rest_framework.exceptions import APIException
-from rest_framework.response import Response
-
-logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 2
 
@@ -24,7 +13,7 @@ RETRY_AFTER_SECONDS = 2
 class Refusal(APIException):
     """A request that is well-formed but may not be done; `field` names the field at fault."""
 
-    status_code = status.HTTP_400_BAD_REQUEST
+    status_code: int = status.HTTP_400_BAD_REQUEST
     default_code = "refused"
     default_detail = "This can't be done."
     field: str | None = None
@@ -84,41 +73,3 @@ class DatabaseUnavailable(Unavailable):
         "The database is away for a moment. Send the same request again; "
         "with the same client_id a message is never sent twice."
     )
-
-
-class Handler(StandardExceptionHandler):
-    """The library's handler, which also knows a database that is away from a defect."""
-
-    def convert_known_exceptions(self, exc: Exception) -> Exception:
-        """Turn a lost or refused database connection into a 503."""
-        if isinstance(exc, OperationalError | InterfaceError):
-            logger.warning("database unavailable: %s", str(exc).strip().splitlines()[:1])
-            return DatabaseUnavailable()
-        return super().convert_known_exceptions(exc)
-
-    def should_not_handle(self, exc: Exception) -> bool:
-        """Handle everything, in debug mode too: the shape is a promise, the traceback is logged."""
-        return False
-
-    def report_exception(self, exc: APIException, response: Response) -> None:
-        """Report defects; a dependency that is away was logged in one line above."""
-        if not isinstance(exc, Unavailable):
-            super().report_exception(exc, response)
-
-
-class Formatter(ExceptionFormatter):
-    """The library's formatter, which also names the field at fault of a `Refusal`."""
-
-    def get_errors(self) -> list[Error]:
-        """Return the errors, a refusal's with its field."""
-        errors: list[Error] = super().get_errors()
-        field = getattr(self.exc, "field", None)
-        if field is not None:
-            for error in errors:
-                error.attr = field
-        return errors
-
-
-def exception_handler(exc: Exception, context: Any) -> Response | None:
-    """Return the answer to any exception raised in a route (DRF's `EXCEPTION_HANDLER`)."""
-    return standard_exception_handler(exc, context)
