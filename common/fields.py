@@ -1,0 +1,90 @@
+"""Serializer fields that take what the contract says and coerce nothing.
+
+DRF's own fields turn 5 into "5", "5" into 5 and trim white space. Here a wrong type is a 400 and a
+text comes through as it was sent.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+from rest_framework.utils import html
+
+from common.ids import parse_id
+
+_DIGITS = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+
+
+class StrictCharField(serializers.CharField):
+    """A JSON string, untrimmed; U+0000 and lone surrogates are refused by DRF's validators."""
+
+    default_error_messages = {"invalid": "This must be a text (a JSON string)."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("trim_whitespace", False)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text; anything else is a 400."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return data
+
+
+class StrictUUIDField(serializers.Field[UUID, Any, str, Any]):
+    """A UUID as a JSON string in the canonical form, with hyphens."""
+
+    default_error_messages = {
+        "invalid": "This must be an id, such as 01980f3e-7b1c-7c3a-9d55-0123456789ab.",
+    }
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """Return the UUID; anything else is a 400."""
+        value = parse_id(data)
+        if value is None:
+            self.fail("invalid")
+        return value
+
+    def to_representation(self, value: UUID) -> str:
+        """Return the canonical text."""
+        return str(value)
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A JSON integer: not 1.0, not "1", not true."""
+
+    default_error_messages = {"invalid": "This must be a whole number (a JSON integer)."}
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        """Return what was sent; an HTML form has texts only, so its digits are read here."""
+        value = super().get_value(dictionary)
+        if html.is_html_input(dictionary) and isinstance(value, str) and _DIGITS.fullmatch(value):
+            return int(value)
+        return value
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; anything else is a 400."""
+        # bool is a subclass of int, hence the exact type.
+        if type(data) is not int:
+            self.fail("invalid")
+        return data
+
+
+class UUIDListField(serializers.ListField):
+    """A list of ids; in an HTML form, ids with spaces, commas or line ends between them."""
+
+    child = StrictUUIDField()
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("style", {"base_template": "textarea.html"})
+        super().__init__(**kwargs)
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        """Return what was sent, an HTML form's text as a list."""
+        if not html.is_html_input(dictionary):
+            return dictionary.get(self.field_name, serializers.empty)
+        if self.field_name not in dictionary:
+            return serializers.empty
+        return [part for part in re.split(r"[\s,]+", dictionary[self.field_name]) if part]

@@ -1,0 +1,83 @@
+"""Lists in pages: `{next, previous, results}`, each link a cursor."""
+
+import re
+from base64 import b64decode
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlsplit
+
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import DataError
+from django.db.models import QuerySet
+from rest_framework import pagination
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+_LIMIT = re.compile(r"[0-9]{1,6}", re.ASCII)
+
+
+def parse_limit(text: str | None, *, default: int, largest: int) -> int:
+    """Return the `limit` of a query string; raise a 400 for anything but 1 … largest."""
+    if text is None:
+        return default
+    if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= largest:
+        raise ValidationError({"limit": f"This must be a whole number from 1 to {largest}."})
+    return int(text)
+
+
+class CursorPagination(pagination.CursorPagination):
+    """Pages by cursor. The view says in which `ordering`, by a unique or nearly unique field."""
+
+    page_size = 100
+    max_page_size = 500
+    page_size_query_param = "limit"
+    page_size_query_description = "How many results a page holds: 1 to 500, 100 when not given."
+    cursor_query_description = "Where to go on, from `next` or `previous` of another page."
+
+    def get_page_size(self, request: Request) -> int:
+        """Return the `limit`; a bad one is a 400, not silently another number."""
+        return parse_limit(
+            request.query_params.get("limit"), default=self.page_size, largest=self.max_page_size
+        )
+
+    def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
+        """Return the view's ordering."""
+        ordering = getattr(view, "ordering", None) or self.ordering
+        return (ordering,) if isinstance(ordering, str) else tuple(ordering)
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any, Any], request: Request, view: APIView | None = None
+    ) -> list[Any] | None:
+        """Return one page; a cursor that decodes to a position of another type is a 400 too."""
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (DjangoValidationError, ValueError, DataError) as error:
+            if request.query_params.get(self.cursor_query_param) is None:
+                raise
+            _garbled(error)
+
+    def decode_cursor(self, request: Request) -> pagination.Cursor | None:
+        """Return the cursor; raise a 400 for anything that this class has not written."""
+        encoded = request.query_params.get(self.cursor_query_param)
+        if encoded is None:
+            return None
+        try:
+            # The lenient decoder of the base class skips what is no base64.
+            b64decode(encoded.encode("ascii"), validate=True)
+            cursor = super().decode_cursor(request)
+        except (NotFound, ValueError) as error:
+            _garbled(error)
+        if cursor is None or self._text(cursor) != encoded:
+            # One text for one place, and none for the first page.
+            _garbled()
+        return cursor
+
+    def _text(self, cursor: pagination.Cursor) -> str | None:
+        query = urlsplit(self.encode_cursor(cursor)).query
+        return dict(parse_qsl(query)).get(self.cursor_query_param)
+
+
+def _garbled(error: Exception | None = None) -> NoReturn:
+    raise ValidationError(
+        {"cursor": "This is no cursor of this list. Use the links in `next` and `previous`."}
+    ) from error
