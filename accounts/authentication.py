@@ -1,0 +1,85 @@
+"""`Authorization: Bearer <token>`, for DRF and for routes that do without it."""
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework import authentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from accounts import tokens
+from accounts.models import User
+
+SCHEME = "Bearer"
+BAD_HEADER = "The Authorization header must be 'Bearer', a space and a token."
+BAD_TOKEN = "This token is not valid: it may have been revoked or have expired. Log in again."  # noqa: S105
+
+
+class Caller:
+    """Who sends a request, by id. The rest of the user is fetched when something asks for it."""
+
+    is_authenticated = True
+    is_anonymous = False
+    # A token of a banned user lets nobody in.
+    is_active = True
+
+    def __init__(self, user_id: UUID) -> None:
+        self.pk = self.id = user_id
+        self._user: User | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for what is not set above. Never for private names: copying and pickling ask those.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self._user is None:
+            self._user = User.objects.get(pk=self.pk)
+        return getattr(self._user, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Caller | User) and self.pk == other.pk
+
+    def __hash__(self) -> int:
+        return hash(self.pk)
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+def bearer_token(header: str) -> str | None:
+    """Return the token of an Authorization header, or None when it is malformed."""
+    scheme, _, token = header.strip(" \t").partition(" ")
+    token = token.strip(" \t")
+    if scheme.lower() != "bearer" or not token or any(c.isspace() for c in token):
+        return None
+    return token
+
+
+def authenticate_token(token: str) -> UUID | None:
+    """Return the user of a token, or None. See `accounts.tokens.authenticate`."""
+    return tokens.authenticate(token)
+
+
+def authenticate_header(header: str) -> UUID:
+    """Return the user of an Authorization header; raise AuthenticationFailed (401)."""
+    token = bearer_token(header)
+    if token is None:
+        raise AuthenticationFailed(BAD_HEADER)
+    user_id = authenticate_token(token)
+    if user_id is None:
+        raise AuthenticationFailed(BAD_TOKEN)
+    return user_id
+
+
+class TokenAuthentication(authentication.BaseAuthentication):
+    """Bearer tokens. `request.auth` is the token."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Return the caller and the token; None without a header, so that a session may do."""
+        header = request.META.get("HTTP_AUTHORIZATION")
+        if header is None:
+            return None
+        return Caller(authenticate_header(header)), bearer_token(header)
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return what `WWW-Authenticate` says; it makes a missing token a 401."""
+        return SCHEME

@@ -1,0 +1,22 @@
+-- Return the user of a token; else take a lease for filling the entry from the database and return
+-- {lease, now, gen}.
+--
+-- KEYS: t:<digest>, tl:<digest>.  ARGV: bound ms, a random text, lease ms.
+--
+-- What the lease guarantees: a revocation deletes it together with the entry, and fill_token.lua
+-- writes only where it still stands. So nothing that was read before a revocation is written after
+-- it. Readers who miss at once share the lease: each of them reads the row after it was taken.
+
+local now = now_ms()
+local fresh = redis.call('HMGET', 'fresh', 'gen', 'ms')
+local user = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
+if user then
+  return user
+end
+local lease = redis.call('GET', KEYS[2])
+if not lease then
+  lease = ARGV[2]
+  -- A full cache gives no lease; then the answer comes from the database and nothing is filled.
+  redis.pcall('SET', KEYS[2], lease, 'PX', ARGV[3])
+end
+return {lease, now, fresh[1] or ''}

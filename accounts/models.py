@@ -1,0 +1,172 @@
+"""Users, their tokens, and whom they block."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Now
+
+from accounts import names
+from common.ids import new_id
+
+DIGEST_BYTES = 32
+
+
+if TYPE_CHECKING:
+    # Django's fields are generic for the type checker only.
+    _CharField = models.CharField[str, str]
+else:
+    _CharField = models.CharField
+
+
+class UsernameKeyField(_CharField):
+    """The key of the username, made on each save, bulk ones included, so that none can lack it."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        """Return the key of the username that is about to be saved."""
+        value = names.key(model_instance.username)  # type: ignore[attr-defined]
+        setattr(model_instance, self.attname, value)
+        return value
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users and finds them by name without regard to case."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Return the user of that name in any case or compatibility form (login uses this)."""
+        return self.get(username_key=names.key(username or ""))
+
+    def create_user(
+        self,
+        username: str,
+        password: str | None = None,
+        *,
+        display_name: str = "",
+        **extra: Any,
+    ) -> "User":
+        """Save and return a new user; without a password, a token is the only way in.
+
+        Raises IntegrityError when the name is taken.
+        """
+        user = self.model(username=names.normal(username), **extra)
+        user.display_name = display_name or user.username
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, username: str, password: str | None = None, **extra: Any) -> "User":
+        """Save and return a new user who may do everything in the admin."""
+        extra |= {"is_staff": True, "is_superuser": True}
+        return self.create_user(username, password, **extra)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """An account."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    username = models.CharField(
+        max_length=names.USERNAME_MAX_CHARS, validators=[names.UsernameValidator()]
+    )
+    username_key = UsernameKeyField(
+        max_length=names.USERNAME_KEY_MAX_CHARS, unique=True, editable=False
+    )
+    display_name = models.CharField(
+        max_length=names.DISPLAY_NAME_MAX_CHARS,
+        blank=True,
+        validators=[names.validate_display_name],
+        help_text="What others see; the username when left empty.",
+    )
+    is_active = models.BooleanField("active", default=True, help_text="A banned user is not.")
+    banned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_staff = models.BooleanField("staff", default=False, help_text="May use the admin.")
+    date_joined = models.DateTimeField(db_default=Now(), editable=False)
+
+    USERNAME_FIELD = "username"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            # The key is the stronger of the two; Django asks for this one of a login name.
+            models.UniqueConstraint(fields=["username"], name="accounts_user_username"),
+        ]
+
+    def __str__(self) -> str:
+        return self.username
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; who has no display name is shown by the username."""
+        self.display_name = self.display_name or self.username
+        super().save(*args, **kwargs)
+
+    def get_full_name(self) -> str:
+        """Return what others see."""
+        return self.display_name
+
+    def get_short_name(self) -> str:
+        """Return what others see."""
+        return self.display_name
+
+
+class Token(models.Model):
+    """A bearer token, by its digest: the token itself is known to its holder alone.
+
+    A row is never deleted while its token could still be in the cache, hence PROTECT: whoever
+    deletes users has to revoke first.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    digest = models.BinaryField(max_length=DIGEST_BYTES, unique=True, editable=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tokens")
+    created_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                "revoked_at",
+                name="accounts_token_revoked",
+                condition=models.Q(revoked_at__isnull=False),
+            ),
+            models.Index(
+                "expires_at",
+                name="accounts_token_expires",
+                condition=models.Q(expires_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"token {self.pk}"
+
+
+class Block(models.Model):
+    """One user blocks another. What that means is one rule, in messaging."""
+
+    id = models.BigAutoField(primary_key=True)
+    blocker = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="blocks", db_index=False
+    )
+    blocked = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="blocked_by", db_index=False
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["blocker", "blocked"], name="accounts_block_pair"),
+            models.CheckConstraint(
+                condition=~models.Q(blocker=models.F("blocked")), name="accounts_block_not_self"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["blocked", "blocker"], name="accounts_block_reverse"),
+            # The list of one's blocks, newest first.
+            models.Index(fields=["blocker", "-id"], name="accounts_block_list"),
+        ]
+
+    def __str__(self) -> str:
+        return f"block {self.pk}"

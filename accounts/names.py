@@ -1,0 +1,66 @@
+"""Usernames: what may be one, and when two are the same."""
+
+import unicodedata
+
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.exceptions import ValidationError
+from django.utils.deconstruct import deconstructible
+
+USERNAME_MAX_CHARS = 64
+DISPLAY_NAME_MAX_CHARS = 128
+# Case folding makes at most three characters of one (U+0390 and its like, by Unicode's stability
+# policy); one more for what NFKC may add. A test goes through all of Unicode.
+USERNAME_KEY_MAX_CHARS = USERNAME_MAX_CHARS * 4
+
+# Letters and marks that show nothing: Hangul fillers, joiners, variation selectors.
+_INVISIBLE = frozenset(
+    [
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0),
+        *range(0xFE00, 0xFE10),
+        *range(0xE0100, 0xE01F0),
+    ]
+)
+
+
+def normal(username: str) -> str:
+    """Return a username as it is stored: NFKC, as Django does."""
+    return unicodedata.normalize("NFKC", username)
+
+
+def key(username: str) -> str:
+    """Return what two usernames share when they differ only by case or compatibility form.
+
+    NFKC ∘ casefold ∘ NFKC, again until nothing changes: for a few characters one round leaves
+    something to fold, and a key must be its own key.
+    """
+    before, after = "", username
+    while before != after:
+        before, after = after, normal(normal(after).casefold())
+    return after
+
+
+@deconstructible
+class UsernameValidator(UnicodeUsernameValidator):
+    """Django's rule, and the vowel signs and other marks that Hindi, Thai and others write with.
+
+    Python counts marks as no part of a word, so that Django's rule alone refuses such names. A mark
+    needs a character before it, and what shows nothing is refused.
+    """
+
+    def __call__(self, value: str | None) -> None:
+        """Raise ValidationError (code `invalid`) for what is no username."""
+        text = value or ""
+        if any(ord(character) in _INVISIBLE for character in text):
+            raise ValidationError(self.message, code=self.code)
+        bare = [
+            character
+            for place, character in enumerate(text)
+            if not (place and unicodedata.category(character) in {"Mn", "Mc"})
+        ]
+        super().__call__("".join(bare))
+
+
+def validate_display_name(value: str) -> None:
+    """Raise ValidationError for a display name with control characters, line ends among them."""
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValidationError("A name can't hold control characters.", code="control_characters")

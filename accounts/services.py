@@ -1,0 +1,230 @@
+"""Writes: accounts, tokens, bans, blocks. Each is one transaction; the cache is told after it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, ValidationError
+
+from accounts import names, selectors, tokens
+from accounts.models import Block, Token, User
+from common.errors import Conflict, NotFound, Refusal
+
+_SAVE_LAST_USED = (Path(__file__).parent / "sql" / "save_last_used.sql").read_text("utf-8")
+DEAD_TOKENS_KEPT = timedelta(days=7)
+
+
+class UsernameTaken(Conflict):
+    """Another user has the name, in this or another case or compatibility form."""
+
+    default_code = "username_taken"
+    default_detail = "That username is taken. Choose another."
+
+
+class SelfBlock(Refusal):
+    """Nobody blocks themself."""
+
+    default_code = "block_self"
+    default_detail = "You can't block yourself."
+    field = "user_id"
+
+
+class NoSuchBlock(NotFound):
+    """The caller doesn't block that user."""
+
+    default_detail = "You don't block that user."
+    field = "user_id"
+
+
+class WrongCredentials(AuthenticationFailed):
+    """One answer, whatever was wrong, so that names can't be probed."""
+
+    default_code = "wrong_credentials"
+    default_detail = "No user has this username and this password."
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A user and the token by which they come in from now on."""
+
+    user: User
+    token: str
+
+
+def register(
+    *, username: str, password: str | None = None, display_name: str | None = None
+) -> Admission:
+    """Create an account with a first token.
+
+    Raises UsernameTaken, also for whoever loses a race, and ValidationError for a weak password.
+    """
+    name = names.normal(username)
+    if password is not None:
+        _check_password(password, User(username=name, display_name=display_name or name))
+    # Asked before the password is hashed, which is the dear part; the constraint decides.
+    if User.objects.filter(username_key=names.key(name)).exists():
+        raise UsernameTaken(field="username")
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(name, password, display_name=display_name or "")
+            return Admission(user, _issue(user))
+    except IntegrityError as error:
+        raise UsernameTaken(field="username") from error
+
+
+def login(*, username: str, password: str) -> Admission:
+    """Check a password and issue a token; raise WrongCredentials for whatever is wrong.
+
+    Each case hashes once, so that the time tells nothing either.
+    """
+    user = User.objects.filter(username_key=names.key(username)).first()
+    if user is None:
+        make_password(password)
+        raise WrongCredentials
+    # Hashes for users without a password too; see Django's verify_password.
+    if not user.check_password(password) or not user.is_active:
+        raise WrongCredentials
+    with transaction.atomic():
+        # A ban updates this row first: it either has been seen here or waits, and revokes the
+        # token issued here. FOR NO KEY UPDATE, so that sends and blocks don't wait.
+        locked = User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True)
+        if not locked.exists():
+            raise WrongCredentials
+        return Admission(user, _issue(user))
+
+
+def logout(*, digest: bytes) -> None:
+    """Revoke one token."""
+    with transaction.atomic():
+        _revoke(Token.objects.filter(digest=digest))
+
+
+def revoke_tokens(*, user: User) -> int:
+    """Revoke all tokens of a user; return how many there were."""
+    with transaction.atomic():
+        return _revoke(Token.objects.filter(user=user))
+
+
+def revoke_token(*, token_id: int) -> int:
+    """Revoke a token by its row; return 0 when it was revoked already."""
+    with transaction.atomic():
+        return _revoke(Token.objects.filter(pk=token_id))
+
+
+def ban_user(*, user: User) -> User:
+    """Shut a user out: no token, no browser session, no login. Their messages stay."""
+    with transaction.atomic():
+        # Before the tokens, see login.
+        User.objects.filter(pk=user.pk, is_active=True).update(is_active=False, banned_at=Now())
+        _revoke(Token.objects.filter(user=user))
+        user.refresh_from_db(fields=["is_active", "banned_at"])
+    return user
+
+
+def unban_user(*, user: User) -> User:
+    """Let a banned user log in again. Revoked tokens stay revoked."""
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(is_active=True, banned_at=None)
+        user.refresh_from_db(fields=["is_active", "banned_at"])
+    return user
+
+
+def block_user(*, blocker_id: UUID, blocked_id: UUID) -> tuple[Block, bool]:
+    """Block a user; return the block, and whether it is new. Raises SelfBlock, NotFound."""
+    if blocker_id == blocked_id:
+        raise SelfBlock
+    with transaction.atomic():
+        blocked = selectors.user_by_id(blocked_id, field="user_id")
+        return Block.objects.get_or_create(blocker_id=blocker_id, blocked_id=blocked.pk)
+
+
+def unblock_user(*, blocker_id: UUID, blocked_id: UUID) -> None:
+    """Lift a block; raise NoSuchBlock when there is none."""
+    with transaction.atomic():
+        deleted, _ = Block.objects.filter(blocker_id=blocker_id, blocked_id=blocked_id).delete()
+    if not deleted:
+        raise NoSuchBlock
+
+
+def save_last_used(*, uses: Iterable[tuple[bytes, int]]) -> int:
+    """Note when tokens were last used, (digest, milliseconds since 1970) each; return how many.
+
+    Times only move forward, so that saving the same twice, or late, changes nothing.
+    """
+    pairs = list(uses)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _SAVE_LAST_USED, [[digest for digest, _ in pairs], [moment for _, moment in pairs]]
+        )
+        return int(cursor.rowcount)
+
+
+def delete_dead_tokens(*, batch: int = 1000) -> int:
+    """Delete the rows of tokens long revoked or expired; return how many.
+
+    Long enough (`DEAD_TOKENS_KEPT`) that no cache can still hold them.
+    """
+    deleted = 0
+    while True:
+        with transaction.atomic():
+            gone = Now() - DEAD_TOKENS_KEPT
+            dead = (
+                Token.objects.filter(Q(revoked_at__lt=gone) | Q(expires_at__lt=gone))
+                .select_for_update(skip_locked=True)
+                .values_list("pk", flat=True)[:batch]
+            )
+            ids = list(dead)
+            Token.objects.filter(pk__in=ids).delete()
+        deleted += len(ids)
+        if len(ids) < batch:
+            return deleted
+
+
+def _check_password(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except DjangoValidationError as error:
+        raise ValidationError(
+            {
+                "password": [
+                    ErrorDetail(" ".join(one.messages), one.code or "invalid")
+                    for one in error.error_list
+                ]
+            }
+        ) from error
+
+
+def _issue(user: User) -> str:
+    token = tokens.new_token()
+    days = settings.TOKEN_LIFETIME_DAYS
+    Token.objects.create(
+        user=user,
+        digest=tokens.digest(token),
+        expires_at=Now() + timedelta(days=days) if days else None,
+    )
+    return token
+
+
+def _revoke(which: QuerySet[Token]) -> int:
+    """Revoke tokens and, once that is committed, delete them from the cache."""
+    # Locked in the order of their ids, as the task that saves their uses does: no deadlock.
+    rows = list(
+        which.filter(revoked_at__isnull=True)
+        .select_for_update(no_key=True)
+        .order_by("pk")
+        .values_list("pk", "digest")
+    )
+    Token.objects.filter(pk__in=[pk for pk, _ in rows]).update(revoked_at=Now())
+    digests = [bytes(digest) for _, digest in rows]
+    transaction.on_commit(partial(tokens.forget, digests))
+    return len(rows)

@@ -1,0 +1,133 @@
+"""Tokens and the cache: whose token is this, without asking the database each time.
+
+docs/authentication.md says what this promises and why. In short: an entry is filled under a lease
+that every revocation deletes, and believed for a few seconds at most unless the sweeper vouches
+for it, so that a revocation holds whatever fails between its commit and the cache.
+"""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+from accounts import selectors
+from common.cache import CacheRefused, CacheUnavailable, Script, cache
+
+logger = logging.getLogger(__name__)
+
+# How old what the cache says of a token may be at most, when a revocation could not tell it. The
+# promise is 5 s; the rest is for the request that is under way.
+TOKEN_BELIEF_MS = 4000
+ENTRY_LIFE_MS = 24 * 3600 * 1000
+# A reader that takes longer than this between its miss and its fill doesn't fill.
+LEASE_MS = 10_000
+# token_urlsafe(32) makes 43 characters; what is much longer is no token of ours.
+TOKEN_BYTES = 32
+TOKEN_MAX_CHARS = 200
+
+_LUA = Path(__file__).parent / "lua"
+FRESH_LUA = Path(__file__).parent.parent / "common" / "lua" / "fresh.lua"
+TOKEN_LUA = _LUA / "token.lua"
+
+_authenticate = Script(FRESH_LUA, TOKEN_LUA, _LUA / "authenticate.lua")
+_fill = Script(FRESH_LUA, TOKEN_LUA, _LUA / "fill_token.lua")
+_drop_touched = Script(_LUA / "drop_touched.lua")
+TOUCHED_KEY = "touched"
+USES_AT_ONCE = 1000
+
+
+def new_token() -> str:
+    """Return a new token; whoever gets it is the only one who ever has it."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def digest(token: str) -> bytes:
+    """Return what is stored of a token. It has 256 random bits, so a plain hash can't be undone."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def entry_key(token_digest: bytes) -> str:
+    """Return the key of a token's entry in the cache."""
+    return f"t:{token_digest.hex()}"
+
+
+def lease_key(token_digest: bytes) -> str:
+    """Return the key of the lease under which that entry is filled."""
+    return f"tl:{token_digest.hex()}"
+
+
+def authenticate(token: str) -> UUID | None:
+    """Return the user of a token, or None. A token that the cache knows costs no query.
+
+    One round trip when the cache knows it; else one query and two round trips; with the cache away,
+    one query.
+    """
+    if not 0 < len(token) <= TOKEN_MAX_CHARS:
+        return None
+    token_digest = digest(token)
+    keys = (entry_key(token_digest), lease_key(token_digest))
+    try:
+        answer = _authenticate(keys, (TOKEN_BELIEF_MS, secrets.token_hex(8), LEASE_MS))
+    except CacheUnavailable:
+        answer = None
+    if isinstance(answer, bytes):
+        return UUID(answer.decode())
+    holder = selectors.token_holder(token_digest)
+    if holder is None:
+        return None
+    if answer is not None:
+        lease, now, generation = answer
+        life = "0" if holder.expires_at is None else int(holder.expires_at.timestamp() * 1000)
+        try:
+            _fill(keys, (lease, str(holder.user_id), now, generation, life, ENTRY_LIFE_MS))
+        except CacheUnavailable as error:
+            logger.debug("token not cached: %s", error)
+    return holder.user_id
+
+
+def forget(digests: Sequence[bytes]) -> bool:
+    """Delete tokens from the cache; call it after the commit. False when the cache gave no answer.
+
+    Nothing has to be done then: what the cache says is not believed for long, and the sweeper
+    calls this again with `selectors.tokens_revoked_since`.
+    """
+    if not digests:
+        return True
+    keys = [name(one) for one in digests for name in (entry_key, lease_key)]
+    try:
+        cache.execute("DEL", *keys)
+    except CacheUnavailable as error:
+        level = logging.WARNING if isinstance(error, CacheRefused) else logging.INFO
+        logger.log(level, "%d revoked tokens not deleted from the cache: %s", len(digests), error)
+        return False
+    return True
+
+
+def noted_uses() -> Iterator[list[tuple[bytes, int]]]:
+    """Yield in portions what is noted of tokens' last uses: (digest, milliseconds since 1970).
+
+    Raises CacheUnavailable.
+    """
+    position: bytes | int = 0
+    while True:
+        position, flat = cache.execute("HSCAN", TOUCHED_KEY, position, "COUNT", USES_AT_ONCE)
+        uses = [
+            (bytes.fromhex(name.decode()), int(moment))
+            for name, moment in zip(flat[::2], flat[1::2], strict=True)
+        ]
+        if uses:
+            yield uses
+        if int(position) == 0:
+            return
+
+
+def drop_uses(uses: Sequence[tuple[bytes, int]]) -> None:
+    """Delete notes that are in the rows now; a token used again meanwhile keeps its newer note.
+
+    Raises CacheUnavailable; then they are saved once more, which changes nothing.
+    """
+    for start in range(0, len(uses), USES_AT_ONCE):
+        portion = uses[start : start + USES_AT_ONCE]
+        _drop_touched([TOUCHED_KEY], [part for one, ms in portion for part in (one.hex(), ms)])

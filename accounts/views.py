@@ -1,0 +1,185 @@
+"""The routes of accounts."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import logout as end_session
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import selectors, services, tokens
+from accounts.models import Block, User
+from accounts.serializers import (
+    AdmissionSerializer,
+    BlockSerializer,
+    LoginSerializer,
+    RegisterSerializer,
+    UserIdSerializer,
+    UserSerializer,
+)
+from common.errors import NotFound
+from common.ids import parse_id
+from common.views import Verb, caller_id
+
+SAMPLE_ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
+
+
+def admission(admitted: services.Admission) -> dict[str, Any]:
+    """Return the answer to whoever has come in."""
+    return {**UserSerializer(admitted.user).data, "token": admitted.token}
+
+
+class OpenVerb(Verb):
+    """A verb for whoever has no token yet; one that is sent is not looked at."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class RegisterView(OpenVerb):
+    """Create an account; the answer holds its first token."""
+
+    serializer_class = RegisterSerializer
+    sample = {"username": "ada", "password": "a long sentence", "display_name": "Ada"}
+
+    @extend_schema(
+        operation_id="register",
+        responses={
+            201: AdmissionSerializer,
+            409: OpenApiResponse(description="`username_taken`: choose another."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Create an account."""
+        return super().post(request)
+
+    def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
+        """Register."""
+        return status.HTTP_201_CREATED, admission(services.register(**body))
+
+
+class LoginView(OpenVerb):
+    """Get a new token for a username and a password. Tokens issued before stay valid."""
+
+    serializer_class = LoginSerializer
+    sample = {"username": "ada", "password": "a long sentence"}
+
+    @extend_schema(
+        operation_id="login",
+        responses={
+            200: AdmissionSerializer,
+            401: OpenApiResponse(description="`wrong_credentials`, whichever of them was wrong."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Get a new token."""
+        return super().post(request)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Make refused credentials a 401, though this view authenticates nobody."""
+        return "Bearer"
+
+    def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
+        """Log in."""
+        return status.HTTP_200_OK, admission(services.login(**body))
+
+
+class LogoutView(Verb):
+    """Revoke the token that this request is sent with; in a browser, end the session."""
+
+    serializer_class = None
+
+    @extend_schema(operation_id="logout", request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Revoke this token."""
+        if isinstance(request.auth, str):
+            services.logout(digest=tokens.digest(request.auth))
+        else:
+            end_session(request._request)  # noqa: SLF001 - DRF has no other way to it
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class BlockUserView(Verb):
+    """Block a user: they can't write to you in private or put you in a group."""
+
+    serializer_class = UserIdSerializer
+    sample = {"user_id": SAMPLE_ID}
+
+    @extend_schema(
+        operation_id="block_user",
+        responses={
+            201: BlockSerializer,
+            200: OpenApiResponse(BlockSerializer, description="It stood already."),
+            404: OpenApiResponse(description="No such user."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        """Block a user."""
+        return super().post(request)
+
+    def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
+        """Block."""
+        block, created = services.block_user(blocker_id=caller_id, blocked_id=body["user_id"])
+        code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
+        return code, BlockSerializer(block).data
+
+
+class UnblockUserView(Verb):
+    """Lift a block."""
+
+    serializer_class = UserIdSerializer
+    sample = {"user_id": SAMPLE_ID}
+
+    @extend_schema(
+        operation_id="unblock_user",
+        responses={204: None, 404: OpenApiResponse(description="You don't block that user.")},
+    )
+    def post(self, request: Request) -> Response:
+        """Lift a block."""
+        return super().post(request)
+
+    def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
+        """Unblock."""
+        services.unblock_user(blocker_id=caller_id, blocked_id=body["user_id"])
+        return status.HTTP_204_NO_CONTENT, None
+
+
+class UserViewSet(viewsets.GenericViewSet[User]):
+    """Any user may look another up by id; none can list them."""
+
+    serializer_class = UserSerializer
+    queryset = User.objects.all()
+
+    def get_object(self) -> User:
+        """Return the user that the path names."""
+        user_id = parse_id(self.kwargs["pk"])
+        if user_id is None:
+            raise NotFound("There is no user by that id.")
+        return selectors.user_by_id(user_id)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Return one user."""
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @action(detail=False)
+    def me(self, request: Request) -> Response:
+        """Return the caller."""
+        return Response(self.get_serializer(selectors.user_by_id(caller_id(request))).data)
+
+
+class BlockViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Block]):
+    """Whom the caller blocks, newest first."""
+
+    serializer_class = BlockSerializer
+    queryset = Block.objects.none()
+    # Ids are given in the order of creation and are unique, which times need not be.
+    ordering = "-id"
+
+    def get_queryset(self) -> QuerySet[Block]:
+        """Return the caller's own blocks."""
+        return selectors.blocks_of(caller_id(self.request))
