@@ -56,6 +56,10 @@ class LoginSerializer(serializers.Serializer[Any]):
     password = StrictCharField(style={"input_type": "password"})
 
 
+class NothingSerializer(serializers.Serializer[Any]):
+    """What `/logout` takes: nothing."""
+
+
 class UserIdSerializer(serializers.Serializer[Any]):
     """What `/block_user` and `/unblock_user` take."""
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.contrib.auth import logout as end_session
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import AllowAny
@@ -18,12 +18,14 @@ from accounts.serializers import (
     AdmissionSerializer,
     BlockSerializer,
     LoginSerializer,
+    NothingSerializer,
     RegisterSerializer,
     UserIdSerializer,
     UserSerializer,
 )
 from common.errors import NotFound
 from common.ids import parse_id
+from common.schema import refusal
 from common.views import Verb, caller_id
 
 SAMPLE_ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
@@ -41,44 +43,38 @@ class OpenVerb(Verb):
     permission_classes = (AllowAny,)
 
 
+@extend_schema_view(
+    post=extend_schema(
+        responses={
+            201: AdmissionSerializer,
+            409: refusal("`username_taken`: choose another."),
+        },
+    )
+)
 class RegisterView(OpenVerb):
     """Create an account; the answer holds its first token."""
 
     serializer_class = RegisterSerializer
     sample = {"username": "ada", "password": "a long sentence", "display_name": "Ada"}
 
-    @extend_schema(
-        operation_id="register",
-        responses={
-            201: AdmissionSerializer,
-            409: OpenApiResponse(description="`username_taken`: choose another."),
-        },
-    )
-    def post(self, request: Request) -> Response:
-        """Create an account."""
-        return super().post(request)
-
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Register."""
         return status.HTTP_201_CREATED, admission(services.register(**body))
 
 
+@extend_schema_view(
+    post=extend_schema(
+        responses={
+            200: AdmissionSerializer,
+            401: refusal("`wrong_credentials`, whichever of them was wrong."),
+        },
+    )
+)
 class LoginView(OpenVerb):
     """Get a new token for a username and a password. Tokens issued before stay valid."""
 
     serializer_class = LoginSerializer
     sample = {"username": "ada", "password": "a long sentence"}
-
-    @extend_schema(
-        operation_id="login",
-        responses={
-            200: AdmissionSerializer,
-            401: OpenApiResponse(description="`wrong_credentials`, whichever of them was wrong."),
-        },
-    )
-    def post(self, request: Request) -> Response:
-        """Get a new token."""
-        return super().post(request)
 
     def get_authenticate_header(self, request: Request) -> str:
         """Make refused credentials a 401, though this view authenticates nobody."""
@@ -92,9 +88,9 @@ class LoginView(OpenVerb):
 class LogoutView(Verb):
     """Revoke the token that this request is sent with; in a browser, end the session."""
 
-    serializer_class = None
+    serializer_class = NothingSerializer
 
-    @extend_schema(operation_id="logout", request=None, responses={204: None})
+    @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:
         """Revoke this token."""
         if isinstance(request.auth, str):
@@ -104,23 +100,20 @@ class LogoutView(Verb):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+@extend_schema_view(
+    post=extend_schema(
+        responses={
+            201: BlockSerializer,
+            200: OpenApiResponse(BlockSerializer, description="It stood already."),
+            404: refusal("No such user."),
+        },
+    )
+)
 class BlockUserView(Verb):
     """Block a user: they can't write to you in private or put you in a group."""
 
     serializer_class = UserIdSerializer
     sample = {"user_id": SAMPLE_ID}
-
-    @extend_schema(
-        operation_id="block_user",
-        responses={
-            201: BlockSerializer,
-            200: OpenApiResponse(BlockSerializer, description="It stood already."),
-            404: OpenApiResponse(description="No such user."),
-        },
-    )
-    def post(self, request: Request) -> Response:
-        """Block a user."""
-        return super().post(request)
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Block."""
@@ -129,19 +122,16 @@ class BlockUserView(Verb):
         return code, BlockSerializer(block).data
 
 
+@extend_schema_view(
+    post=extend_schema(
+        responses={204: None, 404: refusal("You don't block that user.")},
+    )
+)
 class UnblockUserView(Verb):
     """Lift a block."""
 
     serializer_class = UserIdSerializer
     sample = {"user_id": SAMPLE_ID}
-
-    @extend_schema(
-        operation_id="unblock_user",
-        responses={204: None, 404: OpenApiResponse(description="You don't block that user.")},
-    )
-    def post(self, request: Request) -> Response:
-        """Lift a block."""
-        return super().post(request)
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Unblock."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.utils import html
 
@@ -33,6 +35,7 @@ class StrictCharField(serializers.CharField):
         return data
 
 
+@extend_schema_field(OpenApiTypes.UUID)
 class StrictUUIDField(serializers.Field[UUID, Any, str, Any]):
     """A UUID as a JSON string in the canonical form, with hyphens."""
 

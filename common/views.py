@@ -40,8 +40,6 @@ class Verb(GenericAPIView[Any]):
         """Show a person in a browser what to send; refuse everybody else."""
         if getattr(request.accepted_renderer, "format", "") != "api":
             raise MethodNotAllowed(request.method or "GET")
-        if self.serializer_class is None:
-            return Response({})
         fields: dict[str, Any] = getattr(self.get_serializer(), "fields", {})
         return Response({name: str(field.help_text or "") for name, field in fields.items()})
 
