@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 from config.options import BASE_DIR, DATA_DIR
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./*-]*")
 
 
 def data_dir() -> Path:
@@ -20,3 +23,16 @@ def load_stack_environment() -> None:
     for name, value in dotenv_values(data_dir() / "env", interpolate=False).items():
         if value is not None:
             os.environ.setdefault(name, value)
+
+
+def env_line(name: str, value: str) -> str:
+    """Return a line that a shell's `.` and a dotenv reader both take for this value."""
+    if _PLAIN.fullmatch(value):
+        return f"{name}={value}\n"
+    if "'" not in value and "\n" not in value:
+        return f"{name}='{value}'\n"
+    # In double quotes both take a backslash off these two; the rest would differ.
+    if any(character in value for character in "$`\n"):
+        raise ValueError(f"{name} can't be written for shell and dotenv alike")
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}="{escaped}"\n'

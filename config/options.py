@@ -23,7 +23,7 @@ DEVELOPMENT_SECRET_KEY: Final = "for-development-only-never-in-production"  # no
 SECRET_KEY_MIN_CHARS: Final = 50
 
 T = TypeVar("T")
-Parser = Callable[[Env, str, Any], T]
+Parser = Callable[[Env, str], T]
 
 SECTIONS: dict[str, list[Option[Any]]] = {}
 
@@ -40,8 +40,25 @@ class Option(Generic[T]):
     text: str
 
     def read(self, env: Env) -> T:
-        """Return the value that the environment gives, else the default."""
-        return self.parse(env, self.name, self.default)
+        """Return the value that the environment gives; none and an empty one are the default."""
+        return self.parse(env, self.name) if env.str(self.name, "") else self.default
+
+
+def _parse_text(env: Env, name: str) -> str:
+    return str(env.str(name))
+
+
+def _parse_flag(env: Env, name: str) -> bool:
+    return bool(env.bool(name))
+
+
+def _parse_number(env: Env, name: str) -> int:
+    return int(env.int(name))
+
+
+def _parse_names(env: Env, name: str) -> list[str]:
+    names: list[str] = env.list(name)
+    return [part.strip() for part in names if part.strip()]
 
 
 def _declare(section: str, option: Option[T]) -> Option[T]:
@@ -50,23 +67,21 @@ def _declare(section: str, option: Option[T]) -> Option[T]:
 
 
 def _text(section: str, name: str, default: str, text: str) -> Option[str]:
-    return _declare(section, Option(name, "text", lambda e, n, d: e.str(n, d), default, "", text))
+    return _declare(section, Option(name, "text", _parse_text, default, "", text))
 
 
 def _flag(section: str, name: str, default: bool, text: str) -> Option[bool]:
-    return _declare(section, Option(name, "bool", lambda e, n, d: e.bool(n, d), default, "", text))
+    return _declare(section, Option(name, "bool", _parse_flag, default, "", text))
 
 
 def _number(section: str, name: str, default: int, unit: str, text: str) -> Option[int]:
-    return _declare(section, Option(name, "int", lambda e, n, d: e.int(n, d), default, unit, text))
+    return _declare(section, Option(name, "int", _parse_number, default, unit, text))
 
 
 def _names(section: str, name: str, default: list[str], text: str) -> Option[list[str]]:
     return _declare(
         section,
-        Option(
-            name, "list", lambda e, n, d: [s for s in e.list(n, d) if s], default, "commas", text
-        ),
+        Option(name, "list", _parse_names, default, "commas", text),
     )
 
 

@@ -10,9 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from environs import Env, EnvError
 
 from config import options
+
+# Django's generic classes can't be subscripted at run time without it: ModelAdmin[User].
+django_stubs_ext.monkeypatch()
 
 env = Env()
 
