@@ -88,6 +88,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     objects: ClassVar[UserManager] = UserManager()
 
     class Meta:
+        indexes: ClassVar = [
+            # The few among the many, for the admin's filters.
+            models.Index(
+                fields=["-id"], name="accounts_user_banned", condition=models.Q(is_active=False)
+            ),
+            models.Index(
+                fields=["-id"], name="accounts_user_staff", condition=models.Q(is_staff=True)
+            ),
+        ]
         constraints: ClassVar = [
             # The key is the stronger of the two; Django asks for this one of a login name.
             models.UniqueConstraint(fields=["username"], name="accounts_user_username"),

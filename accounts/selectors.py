@@ -8,8 +8,13 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
+from accounts import names
 from accounts.models import Block, Token, User
 from common.errors import NotFound
+from common.ids import parse_id
+
+# A search for a user's rows looks at the rows of so many users whose names fit.
+SEARCH_MAX_USERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,23 @@ def user_by_id(user_id: UUID, *, field: str | None = None) -> User:
         return User.objects.get(pk=user_id)
     except User.DoesNotExist:
         raise NotFound("There is no user by that id.", field=field) from None
+
+
+def username_taken(username: str) -> bool:
+    """Whether a user has the name, in any case or compatibility form."""
+    return User.objects.filter(username_key=names.key(username)).exists()
+
+
+def search_users(users: QuerySet[User], text: str) -> QuerySet[User]:
+    """Return those users whose name begins with a text, or whose id it is. By index, both."""
+    text = text.strip()
+    user_id = parse_id(text)
+    if user_id is not None:
+        return users.filter(pk=user_id)
+    # Lone surrogates and U+0000 can't be sent to PostgreSQL, and are in no name.
+    if "\x00" in text or not text.isprintable():
+        return users.none()
+    return users.filter(username_key__startswith=names.key(text)) if text else users
 
 
 def display_names(user_ids: Iterable[UUID]) -> dict[UUID, str]:

@@ -29,6 +29,7 @@ class UsernameTaken(Conflict):
 
     default_code = "username_taken"
     default_detail = "That username is taken. Choose another."
+    field = "username"
 
 
 class SelfBlock(Refusal):
@@ -64,22 +65,23 @@ class Admission:
 def register(
     *, username: str, password: str | None = None, display_name: str | None = None
 ) -> Admission:
-    """Create an account with a first token.
+    """Create an account with a first token; raises as `create_user` does."""
+    user = _new_user(username, password, display_name)
+    with transaction.atomic():
+        _save_new(user)
+        return Admission(user, _issue(user))
+
+
+def create_user(
+    *, username: str, password: str | None = None, display_name: str | None = None
+) -> User:
+    """Create an account.
 
     Raises UsernameTaken, also for whoever loses a race, and ValidationError for a weak password.
     """
-    name = names.normal(username)
-    if password is not None:
-        _check_password(password, User(username=name, display_name=display_name or name))
-    # Asked before the password is hashed, which is the dear part; the constraint decides.
-    if User.objects.filter(username_key=names.key(name)).exists():
-        raise UsernameTaken(field="username")
-    try:
-        with transaction.atomic():
-            user = User.objects.create_user(name, password, display_name=display_name or "")
-            return Admission(user, _issue(user))
-    except IntegrityError as error:
-        raise UsernameTaken(field="username") from error
+    user = _new_user(username, password, display_name)
+    _save_new(user)
+    return user
 
 
 def login(*, username: str, password: str) -> Admission:
@@ -190,7 +192,8 @@ def delete_dead_tokens(*, batch: int = 1000) -> int:
             return deleted
 
 
-def _check_password(password: str, user: User) -> None:
+def check_password(password: str, user: User) -> None:
+    """Raise ValidationError (a 400 for the field `password`) for a password that is too weak."""
     try:
         validate_password(password, user)
     except DjangoValidationError as error:
@@ -202,6 +205,26 @@ def _check_password(password: str, user: User) -> None:
                 ]
             }
         ) from error
+
+
+def _new_user(username: str, password: str | None, display_name: str | None) -> User:
+    name = names.normal(username)
+    user = User(username=name, display_name=display_name or name)
+    if password is not None:
+        check_password(password, user)
+    # Asked before the password is hashed, which is the dear part; the constraint decides.
+    if selectors.username_taken(name):
+        raise UsernameTaken
+    user.set_password(password)
+    return user
+
+
+def _save_new(user: User) -> None:
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+    except IntegrityError as error:
+        raise UsernameTaken from error
 
 
 def _issue(user: User) -> str:
