@@ -160,9 +160,7 @@ class Script:
         self.source = b"\n".join(path.read_bytes() for path in paths)
         self.digest = sha1(self.source, usedforsecurity=False).hexdigest()
 
-    def __call__(
-        self, keys: Sequence[Argument], args: Sequence[Argument] = ()
-    ) -> Any:
+    def __call__(self, keys: Sequence[Argument], args: Sequence[Argument] = ()) -> Any:
         """Run the script; a server that has forgotten it (a restart) is sent its source again."""
         try:
             return cache.execute("EVALSHA", self.digest, len(keys), *keys, *args)
@@ -176,3 +174,7 @@ class Script:
     ) -> tuple[Argument, ...]:
         """Return the script's call as a command for a pipeline, source included."""
         return ("EVAL", self.source, len(keys), *keys, *args)
+
+
+FRESH_LUA = Path(__file__).parent / "lua" / "fresh.lua"
+"""Whether an entry may be believed; goes first into every script that asks."""

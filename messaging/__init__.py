@@ -1,1 +1,1 @@
-"""The core: chats, memberships, messages; the tiers, the cursor, the inbox."""
+"""The core: chats, memberships, messages; the log, the tiers, the cursor, the inbox."""

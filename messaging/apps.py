@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class MessagingConfig(AppConfig):
-    """The core: chats, memberships, messages; the tiers, the cursor, the inbox."""
+    """The log, its tiers and the inbox."""
 
     name = "messaging"

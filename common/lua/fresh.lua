@@ -14,9 +14,11 @@ end
 
 -- fresh: the sweeper's {gen, ms}; gen, filled: the entry's own; bound: milliseconds.
 local function believed(fresh, gen, filled, now, bound)
-  if fresh[1] and fresh[2] and gen == fresh[1] and now - tonumber(fresh[2]) <= bound then
-    return true
+  -- A moment in the future is one of a clock that was set back: as good as none.
+  local function within(moment)
+    local age = now - tonumber(moment)
+    return age >= -bound and age <= bound
   end
-  local age = now - tonumber(filled or 0)
-  return age >= 0 and age <= bound
+  return (fresh[1] and fresh[2] and gen == fresh[1] and within(fresh[2]))
+    or (filled and within(filled)) or false
 end

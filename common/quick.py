@@ -1,0 +1,89 @@
+"""The short way through a route that is called often: no negotiation, no serializer, no session.
+
+A request that is plain (a bearer token, no wish for HTML) and certainly right is answered here.
+Whatever is not, in any way, is left to DRF's way, which is the reference: `quick` does nothing
+before it declines. Refusals look the same either way, by the same handler.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.views import APIView
+
+from common.error_shape import exception_handler
+from common.ids import parse_id
+
+JSON = "application/json"
+PLAIN_ACCEPTS = frozenset(
+    ("*/*", JSON, "application/json, */*", "application/json, text/plain, */*")
+)
+
+
+def json_response(
+    body: bytes, status: int = 200, headers: dict[str, str] | None = None
+) -> HttpResponse:
+    """Return JSON that is ready as an answer."""
+    response = HttpResponse(body, content_type=JSON, status=status, headers=headers)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+class Quick(APIView):
+    """A view with a short way: `quick` answers, or returns None to leave it to DRF."""
+
+    quick_method = "POST"
+
+    def quick(self, request: HttpRequest, token: str, **path: Any) -> HttpResponse | None:
+        """Answer a plain request, or decline it before anything is done."""
+        return None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Try the short way, then DRF's."""
+        meta = request.META
+        header = meta.get("HTTP_AUTHORIZATION")
+        if (
+            header is not None
+            and header.startswith("Bearer ")
+            and request.method == self.quick_method
+            and meta.get("HTTP_ACCEPT", "*/*") in PLAIN_ACCEPTS
+        ):
+            try:
+                answer = self.quick(request, header[7:], **kwargs)
+            except Exception as error:  # noqa: BLE001 the handler reports what is no refusal
+                answer = self.refuse(error, request)
+            if answer is not None:
+                return answer
+        return super().dispatch(request, *args, **kwargs)
+
+    def refuse(self, error: Exception, request: HttpRequest) -> HttpResponse:
+        """Return the answer that DRF's way gives to an exception."""
+        response = exception_handler(error, {"view": self, "request": request})
+        if response is None:
+            raise error
+        headers = {name: str(value) for name, value in response.headers.items()}
+        headers.pop("Content-Type", None)
+        return json_response(orjson.dumps(response.data), response.status_code, headers)
+
+
+def plain_body(request: HttpRequest) -> dict[str, Any] | None:
+    """Return the JSON object in a plain body of known and allowed length, else None."""
+    meta = request.META
+    if not meta.get("CONTENT_TYPE", "").startswith(JSON):
+        return None
+    length = meta.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or not 0 < int(length) <= settings.BODY_MAX_BYTES:
+        return None
+    try:
+        body = orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        return None
+    return body if type(body) is dict else None
+
+
+def plain_id(value: Any) -> UUID | None:
+    """Return the UUID in a JSON string, None when it is none."""
+    return parse_id(value) if type(value) is str else None

@@ -1,0 +1,16 @@
+-- The keys of the hot tier, in one place. `n` is a chat's number.
+--
+--   i:<user>   sorted set: the user's recent chats by number, scored with the time (µs) of the
+--              last message there that the user was told of
+--   v:<user>   hash: #g #ms generation and moment of the fill, #e epoch, #f floor (chats whose last
+--              message is not later may be missing from the set), #w the user's wide chats;
+--              <chat_id> -> "<number> <first_seq>" for every chat in the set and every wide one
+--   il:<user>  the lease of a reader who is about to fill the two
+--   c:<n>      hash: at (time of the last message told of), end (seq of the list's last message,
+--              absent when the list is not to be used), id, kind, start, name or name:<user>
+--   m:<n>      list: the last messages, contiguous, ending at `end`
+--   w:<n>      hash: lines that came before their predecessor, by seq, for a moment
+--   cl:<n>     the lease of a reader who is about to fill the list
+--
+-- Numbers are written with %d: Lua's own form turns microseconds into 1.7e+15.
+local function int(x) return string.format('%d', x) end

@@ -1,0 +1,86 @@
+-- Tells the cache of one message that is committed; harmless when told twice, late or out of order.
+--
+-- ARGV: number, chat_id, seq, time (µs), line, most lines (X), life (s), "user first_seq,..." to
+--       tell, "user,..." whose index is to be forgotten (their membership changed),
+--       then pairs for the chat's hash (only for the first message of a chat).
+-- Afterwards `at` of the chat and the score in each told user's index are at least the message's
+-- time, the list either ends with the message or a later one or is gone, and no reader who began
+-- before can fill what it read (its lease is gone).
+local n, id, seq, at = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local chat, list = 'c:' .. n, 'm:' .. n
+local life = ARGV[7]
+
+local had = redis.call('HMGET', chat, 'end', 'at')
+local full = false
+local function try(...)
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then full = true end
+  return reply
+end
+redis.call('DEL', 'cl:' .. n)
+if not had[2] or tonumber(had[2]) < at then try('HSET', chat, 'at', ARGV[4]) end
+if had[1] then
+  local last = tonumber(had[1])
+  local early = 'w:' .. n
+  if seq == last + 1 then
+    try('RPUSH', list, ARGV[5])
+    local line = redis.call('HGET', early, int(seq + 1))
+    while line do
+      seq = seq + 1
+      try('RPUSH', list, line)
+      redis.call('HDEL', early, int(seq))
+      line = redis.call('HGET', early, int(seq + 1))
+    end
+    redis.call('LTRIM', list, -tonumber(ARGV[6]), -1)
+    try('HSET', chat, 'end', int(seq))
+  elseif seq > last + 1 and seq <= last + 64 then
+    -- Its predecessor is committed but still on its way here: keep it for a moment.
+    try('HSET', early, ARGV[3], ARGV[5])
+    redis.call('EXPIRE', early, 10)
+  elseif seq > last + 1 then
+    redis.call('HDEL', chat, 'end')
+    redis.call('DEL', list)
+  end
+elseif seq == 1 and #ARGV > 9 then
+  redis.call('DEL', list)
+  try('RPUSH', list, ARGV[5])
+  try('HSET', chat, 'id', id, 'end', '1', unpack(ARGV, 10))
+end
+if full then redis.call('DEL', chat, list, 'w:' .. n) else
+  redis.call('EXPIRE', chat, life)
+  redis.call('EXPIRE', list, life)
+end
+
+-- Keeps an index that only ever grows from growing for ever: of more than 256 chats those that are
+-- no longer active go, and the floor says so.
+local function shorten(user, index)
+  local size = redis.call('ZCARD', index)
+  if size <= 256 then return end
+  local old = redis.call('ZRANGE', index, 1, size - 257, 'WITHSCORES')
+  local before = at - tonumber(life) * 1000000
+  local floor
+  for i = 1, #old, 2 do
+    if tonumber(old[i + 1]) >= before then break end
+    redis.call('ZREM', index, old[i])
+    floor = old[i + 1]
+  end
+  if floor then redis.pcall('HSET', 'v:' .. user, '#f', int(tonumber(floor))) end
+end
+
+for user, first in string.gmatch(ARGV[8], '(%x[%x-]+) (%d+)') do
+  local index = 'i:' .. user
+  if redis.call('EXISTS', index) == 1 then
+    local reply = redis.pcall('ZADD', index, 'GT', ARGV[4], n)
+    if reply == 1 then
+      reply = redis.pcall('HSET', 'v:' .. user, id, n .. ' ' .. first)
+      shorten(user, index)
+    end
+    if type(reply) == 'table' and reply.err then redis.call('DEL', index, 'v:' .. user) end
+  else
+    redis.call('DEL', 'il:' .. user)
+  end
+end
+for user in string.gmatch(ARGV[9], '%x[%x-]+') do
+  redis.call('DEL', 'i:' .. user, 'v:' .. user, 'il:' .. user)
+end
+return 1

@@ -1,0 +1,62 @@
+"""The cache's scripts, and the constants that they and their callers agree on."""
+
+from collections.abc import Iterator
+from itertools import count
+from os import getpid, urandom
+from pathlib import Path
+
+from django.conf import settings
+
+from accounts.tokens import TOKEN_LUA
+from common.cache import FRESH_LUA, Script
+
+INDEX_BELIEF_MS = 12_000
+"""How old an index may be, in ms, before the database is asked.
+
+With the longest transaction (5 s) it must stay below the cursor's margin (30 s), and below the
+15 s within which a message whose sender died is to be delivered.
+"""
+MARGIN_MICROS = 30_000_000
+"""How far T stays behind the newest message delivered, in µs: see `docs/cursor.md`."""
+LEASE_MS = 10_000
+"""How long a reader may take from its miss to its fill."""
+FEW = 5
+"""How many chats a first poll shows when none is active."""
+MOST_CHATS = 2_000
+"""How many chats an index is filled with at most."""
+
+_LUA = Path(__file__).parent / "lua"
+
+
+def life_seconds() -> int:
+    """Return how long an entry outlives its last use: an active chat's is never gone."""
+    return settings.ACTIVE_WINDOW_SECONDS + 600
+
+
+def _nonces() -> Iterator[bytes]:
+    prefix = b"%d.%b" % (getpid(), urandom(6).hex().encode())
+    return (b"%b.%d" % (prefix, number) for number in count())
+
+
+class _Nonce:
+    """Lease values that no two readers share, in no two processes."""
+
+    def __init__(self) -> None:
+        self._owner = 0
+        self._next: Iterator[bytes] = iter(())
+
+    def __call__(self) -> bytes:
+        """Return the next one."""
+        if self._owner != getpid():
+            self._owner, self._next = getpid(), _nonces()
+        return next(self._next)
+
+
+new_nonce = _Nonce()
+
+poll = Script(FRESH_LUA, TOKEN_LUA, _LUA / "keys.lua", _LUA / "poll.lua")
+page = Script(FRESH_LUA, TOKEN_LUA, _LUA / "page.lua")
+tell = Script(_LUA / "keys.lua", _LUA / "tell.lua")
+fill_index = Script(_LUA / "keys.lua", _LUA / "index.lua")
+read_lines = Script(_LUA / "read.lua")
+take_lines = Script(_LUA / "take.lua")

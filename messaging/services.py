@@ -1,0 +1,130 @@
+"""Writing to the log: sending a text, and appending what happens to a group."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from common.database import row, rows
+from common.errors import Conflict, Forbidden, NotFound
+from common.ids import new_id
+from messaging import models
+from messaging.models import Message
+from messaging.telling import Told, tell
+from messaging.tiers import Chat
+from messaging.tiers.cache import chat_facts
+from messaging.wire import Line, make_line, to_micros
+
+_SEND = (
+    "SELECT outcome, chat, number, seq, sent_at, wide, opened, readers"
+    " FROM messaging_send(%s, %s, %s, %s, %s, %s)"
+)
+_APPEND = "SELECT seq, sent_at FROM messaging_append(%s, %s, 'system', %s, NULL, %s)"
+_READERS = (
+    "SELECT string_agg(user_id::text || ' ' || first_seq::text, ',')"
+    " FROM messaging_membership WHERE chat_id = %s AND last_seq IS NULL"
+)
+
+
+class Blocked(Forbidden):
+    """The one rule of blocking: who is blocked by a user can't reach that user anew."""
+
+    default_code = "blocked"
+    default_detail = "This user has blocked you."
+
+
+class ClientIdTaken(Conflict):
+    """The same client_id was used for another text."""
+
+    default_code = "client_id_conflict"
+    default_detail = (
+        "You have sent another text with this client_id to this chat. Use a new client_id."
+    )
+    field = "client_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message in the log: the one just sent, or the first one of its client_id."""
+
+    line: Line
+    created: bool
+
+
+def send_text(
+    *,
+    sender_id: UUID,
+    text: str,
+    client_id: str | None = None,
+    recipient_id: UUID | None = None,
+    chat_id: UUID | None = None,
+) -> Sent:
+    """Send a text to a user (`recipient_id`) or into a group (`chat_id`).
+
+    One statement, one transaction, then one round trip to the cache. When it returns the message
+    is on disk. Raises NotFound, Blocked or ClientIdTaken, and then nothing was written.
+    """
+    outcome, chat_uuid, number, seq, sent_at, wide, opened, readers = row(
+        _SEND, (sender_id, recipient_id, chat_id, new_id(), text, client_id)
+    )
+    if outcome == "absent":
+        raise NotFound(field="recipient_id" if chat_id is None else "group_id")
+    if outcome == "blocked":
+        raise Blocked(field="recipient_id")
+    if outcome == "conflict":
+        raise ClientIdTaken
+    line = make_line(
+        chat_id=chat_uuid,
+        seq=seq,
+        sender_id=sender_id,
+        kind=Message.Kind.TEXT,
+        text=text,
+        at=to_micros(sent_at),
+        client_id=client_id,
+    )
+    tell(
+        Told(
+            chat=Chat(chat_uuid, number),
+            line=line,
+            readers="" if wide else readers,
+            facts=chat_facts([chat_uuid])[chat_uuid] if opened else (),
+        )
+    )
+    return Sent(line, created=outcome == "sent")
+
+
+def append_system(
+    *,
+    chat: models.Chat,
+    actor_id: UUID,
+    text: str,
+    subject_id: UUID | None = None,
+    moved: Collection[UUID] = (),
+) -> tuple[int, datetime]:
+    """Append what happened to a group to its log; return the entry's seq and time.
+
+    Needs a transaction that holds the chat's row. The cache is told after the commit; `moved` are
+    the users whose membership changed with it.
+    """
+    seq, sent_at = row(_APPEND, (chat.pk, actor_id, text, subject_id))
+    line = make_line(
+        chat_id=chat.pk,
+        seq=seq,
+        sender_id=actor_id,
+        kind=Message.Kind.SYSTEM,
+        text=text,
+        at=to_micros(sent_at),
+        client_id=None,
+        subject_id=subject_id,
+    )
+    tier_chat = Chat(chat.pk, chat.number)
+
+    def after_commit() -> None:
+        readers = "" if chat.wide else rows(_READERS, (chat.pk,))[0][0] or ""
+        facts = chat_facts([chat.pk])[chat.pk] if seq == 1 else ()
+        tell(Told(tier_chat, line, readers, moved, facts))
+
+    transaction.on_commit(after_commit)
+    return seq, sent_at

@@ -1,0 +1,59 @@
+"""Telling the cache what has been committed. The database has it already: nothing here may fail."""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from common.cache import CacheUnavailable
+from messaging import scripts
+from messaging.tiers import Chat
+from messaging.wire import Line
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One committed message, and who is to hear of it."""
+
+    chat: Chat
+    line: Line
+    readers: str = ""
+    """`user first_seq,...`: the members whose index is bumped; empty for a wide chat."""
+    moved: Collection[UUID] = ()
+    """Users whose membership changed: what the cache holds of them is forgotten."""
+    facts: Sequence[Any] = field(default_factory=list)
+    """For a chat's first message, what the cache keeps of the chat, as flat pairs."""
+
+    def arguments(self) -> list[Any]:
+        """Return what `tell.lua` takes."""
+        return [
+            self.chat.number,
+            str(self.chat.id),
+            self.line.seq,
+            self.line.at,
+            self.line.packed(),
+            settings.HOT_MESSAGES_PER_CHAT,
+            scripts.life_seconds(),
+            self.readers,
+            ",".join(map(str, self.moved)),
+            *self.facts,
+        ]
+
+
+def tell(told: Told) -> bool:
+    """Tell the cache of a message: one round trip. False when it could not be told.
+
+    What it was not told, the sweeper tells it within a second or two; until then nothing that it
+    says is believed for longer than that.
+    """
+    try:
+        scripts.tell([], told.arguments())
+    except CacheUnavailable as error:
+        logger.info("cache not told of %s/%d: %s", told.chat.id, told.line.seq, error)
+        return False
+    return True

@@ -1,0 +1,97 @@
+"""The hot tier: the last messages of each recent chat, in the cache."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from common.cache import CacheUnavailable
+from common.database import rows
+from django.conf import settings
+from messaging import scripts
+from messaging.sql import read_sql
+from messaging.tiers import Chat, Reading, Span, Tier
+from messaging.wire import Line, unpack
+
+_CHATS = read_sql("chats.sql")
+
+
+class CacheTier(Tier):
+    """Lists of lines in Valkey. Never the only place of anything."""
+
+    name = "cache"
+
+    def read(self, reading: Reading, missing: Sequence[Span]) -> None:
+        """Add the chats' lists: one round trip. Chats that have none get a lease to fill them."""
+        chats = {span.chat.number: span.chat for span in missing}
+        nonce = scripts.new_nonce()
+        try:
+            answer = scripts.read_lines([], [nonce, scripts.LEASE_MS, *chats])
+        except CacheUnavailable:
+            return
+        leases = reading.notes[self.name] = {}
+        for chat, (end, *packed) in zip(chats.values(), answer, strict=True):
+            if end is None:
+                leases[chat.number] = (nonce, chat)
+            else:
+                reading.add(chat, unpack_lines(int(end) - len(packed) + 1, packed))
+
+    def take(self, reading: Reading) -> None:
+        """Fill the lists of chats whose last message was read together with their end."""
+        leases: dict[int, tuple[bytes, Chat]] = reading.notes.get(self.name, {})
+        fills = []
+        for number, (nonce, chat) in leases.items():
+            end = reading.ends.get(number)
+            lines = tail(reading.lines.get(number, {}), end)
+            if end and lines:
+                fills.append((chat, nonce, lines))
+        if not fills:
+            return
+        facts = chat_facts([chat.id for chat, _, _ in fills])
+        try:
+            for chat, nonce, lines in fills:
+                pairs = facts[chat.id]
+                scripts.take_lines(
+                    [],
+                    [
+                        chat.number,
+                        nonce,
+                        lines[-1].at,
+                        lines[-1].seq,
+                        scripts.life_seconds(),
+                        len(pairs) // 2,
+                        *pairs,
+                        *(line.packed() for line in lines),
+                    ],
+                )
+        except CacheUnavailable:
+            return
+
+
+def unpack_lines(first: int, packed: Sequence[bytes]) -> list[Line]:
+    """Return contiguous lines of a list, the first of which has the seq `first`."""
+    return [unpack(first + place, line) for place, line in enumerate(packed)]
+
+
+def tail(lines: dict[int, Line], end: int | None) -> list[Line]:
+    """Return the contiguous lines up to `end`, as many as the cache keeps of a chat."""
+    found: list[Line] = []
+    seq = end or 0
+    while seq in lines and len(found) < settings.HOT_MESSAGES_PER_CHAT:
+        found.append(lines[seq])
+        seq -= 1
+    return found[::-1]
+
+
+def chat_facts(chat_ids: Sequence[UUID]) -> dict[UUID, list[Any]]:
+    """Return what a chat's hash holds besides `at` and `end`, as a flat list of pairs."""
+    facts = {}
+    for id_, _, kind, name, start, low_id, high_id, low_name, high_name in rows(
+        _CHATS, {"chats": list(chat_ids)}
+    ):
+        pairs = ["id", str(id_), "kind", kind, "start", start]
+        if kind == "group":
+            pairs += ["name", name]
+        else:
+            pairs += [f"name:{low_id}", high_name, f"name:{high_id}", low_name]
+        facts[id_] = pairs
+    return facts

@@ -1,0 +1,42 @@
+"""The database tier: what every committed message is in until it is trimmed."""
+
+from collections.abc import Sequence
+
+from common.database import rows
+from messaging.sql import read_sql
+from messaging.tiers import Reading, Span, Tier
+from messaging.wire import make_line, to_micros
+
+_LINES = read_sql("lines.sql")
+
+
+class DatabaseTier(Tier):
+    """Messages in PostgreSQL."""
+
+    name = "database"
+
+    def read(self, reading: Reading, missing: Sequence[Span]) -> None:
+        """Add the spans' messages and each chat's last seq, all of one snapshot: one query."""
+        found = rows(
+            _LINES,
+            {
+                "chats": [span.chat.id for span in missing],
+                "firsts": [span.first for span in missing],
+                "lasts": [span.last for span in missing],
+            },
+        )
+        numbers = {span.chat.id: span.chat.number for span in missing}
+        lines = reading.lines
+        for chat_id, end, seq, sender_id, kind, text, sent_at, client_id, subject_id in found:
+            number = numbers[chat_id]
+            reading.ends[number] = end
+            lines.setdefault(number, {})[seq] = make_line(
+                chat_id=chat_id,
+                seq=seq,
+                sender_id=sender_id,
+                kind=kind,
+                text=text,
+                at=to_micros(sent_at),
+                client_id=client_id,
+                subject_id=subject_id,
+            )

@@ -1,0 +1,248 @@
+"""The routes of the core: polling, and scrolling through a chat's history."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import tokens
+from accounts.authentication import authenticate_token
+from common.cache import CacheUnavailable
+from common.errors import NotFound
+from common.ids import parse_id
+from common.quick import Quick, json_response, plain_body
+from common.renderers import dumps
+from common.views import Verb, caller_id
+from messaging import cursor as cursors
+from messaging import index, scripts
+from messaging.cursor import Cursor
+from messaging import history
+from messaging.history import View
+from messaging.inbox import Answer, ChatNews, after_cache, catch_up, first_poll
+from messaging.serializers import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    PAGE_LIMIT,
+    GetMessagesSerializer,
+    MessageSerializer,
+    PageQuerySerializer,
+    PageSerializer,
+    PollSerializer,
+)
+from messaging.tiers import Chat, Reading
+from messaging.tiers.cache import unpack_lines
+
+MAX_DIGITS = 18
+SERVED_FROM = "X-Served-From"
+"""The header that names the slowest tier which an answer had to ask."""
+
+
+def shown(answer: Answer, viewer: bytes) -> dict[str, Any]:
+    """Return a poll's answer as JSON data; the messages go in as the JSON they are kept as."""
+    chats = sorted(answer.chats, key=lambda chat: chat.lines[-1].at, reverse=True)
+    return {
+        "chats": [
+            {
+                "chat_id": str(chat.id),
+                "kind": chat.kind,
+                "name": chat.name,
+                "start": chat.start,
+                "end": chat.end,
+                "messages": [orjson.Fragment(line.seen_by(viewer)) for line in chat.lines],
+            }
+            for chat in chats
+        ],
+        "cursor": answer.text,
+        "has_more": answer.has_more,
+        "reset": answer.reset,
+    }
+
+
+class GetMessagesView(Quick, Verb):
+    """What is new to you since your cursor; without one, your active chats' latest messages.
+
+    Poll at least once a minute with the cursor of the last answer. A client that does receives
+    every message of its chats exactly once and, within a chat, in the order of seq.
+    """
+
+    serializer_class = GetMessagesSerializer
+    sample = {"limit": DEFAULT_LIMIT}
+
+    @extend_schema(operation_id="get_messages", responses={200: PollSerializer})
+    def post(self, request: Request) -> Response:
+        """Poll."""
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        user_id = caller_id(request)
+        limit = body.validated_data["limit"]
+        if "cursor" in body.validated_data:
+            cursor = cursors.decode_own(body.validated_data["cursor"], user_id)
+            answer = catch_up(cursor, limit)
+        else:
+            lease = index.take_lease(user_id)
+            answer = first_poll(user_id, limit)
+            if lease:
+                index.fill(user_id, *lease, answer.cursor.epoch)
+        data = shown(answer, str(user_id).encode())
+        return Response(data, headers={SERVED_FROM: answer.served_from})
+
+    def quick(self, request: HttpRequest, token: str, **path: Any) -> HttpResponse | None:
+        """Answer a poll that has a cursor: one round trip to the cache when nothing is new."""
+        body = plain_body(request)
+        if body is None:
+            return None
+        text, limit = body.get("cursor"), body.get("limit", DEFAULT_LIMIT)
+        if type(text) is not str or type(limit) is not int or not 0 < limit <= MAX_LIMIT:
+            return None
+        cursor = cursors.decode_or_none(text)
+        if cursor is None or cursor.shown_until:
+            return None
+        try:
+            found, lease = _ask_cache(cursor, token)
+        except CacheUnavailable:
+            return None
+        if found[0] == b"idle":
+            return json_response(
+                b'{"chats":[],"cursor":"%b","has_more":false,"reset":false}' % text.encode(),
+                headers={SERVED_FROM: "cache"},
+            )
+        if found[0] == b"who" or (found[0] == b"ask" and found[3] == b"cursor"):
+            return None
+        viewer: bytes = found[1]
+        answer = _from_cache(cursor, limit, found) if found[0] == b"news" else None
+        if answer is None:
+            answer = catch_up(cursor, limit)
+            if found[0] == b"ask" and found[3] == b"missing":
+                index.fill(cursor.user_id, lease, int(found[2]), answer.cursor.epoch)
+        return json_response(
+            dumps(shown(answer, viewer)), headers={SERVED_FROM: answer.served_from}
+        )
+
+
+def _ask_cache(cursor: Cursor, token: str) -> tuple[Sequence[Any], bytes]:
+    """Run the poll's script; a token that the cache does not know is looked up and tried again."""
+    nonce = scripts.new_nonce()
+    keys = (tokens.entry_key(tokens.digest(token)), "fresh")
+    args: list[Any] = [
+        tokens.TOKEN_BELIEF_MS, scripts.INDEX_BELIEF_MS, nonce, scripts.LEASE_MS,
+        scripts.life_seconds(), str(cursor.user_id), cursor.epoch, cursor.at, MAX_LIMIT,
+    ]  # fmt: skip
+    for number, position in cursor.positions.items():
+        args += (number, position)
+    found = scripts.poll(keys, args)
+    if found[0] == b"who" and authenticate_token(token) is not None:
+        found = scripts.poll(keys, args)
+    return found, nonce
+
+
+def _from_cache(cursor: Cursor, limit: int, found: Sequence[Any]) -> Answer | None:
+    """Return the answer that the cache's news make; None when the database must be asked."""
+    viewer = found[1]
+    chats: dict[int, ChatNews] = {}
+    for number, id_, kind, start, end, name, first, *packed in found[2:]:
+        lines = unpack_lines(int(first), packed)
+        if any(line.subject == viewer for line in lines):
+            # Their own coming or going is among them: only the database knows their stretches.
+            return None
+        chats[int(number)] = ChatNews(
+            UUID(id_.decode()), int(number), kind.decode(), name.decode(),
+            int(start), int(end), lines,
+        )  # fmt: skip
+    return after_cache(cursor, limit, chats)
+
+
+class HistoryView(Quick, GenericAPIView[Any]):
+    """A chat's messages, oldest first: the latest page, or one before or after a seq.
+
+    `next` leads to older messages, through all tiers. `X-Served-From` names the slowest tier that
+    had to be asked.
+    """
+
+    serializer_class = MessageSerializer
+    quick_method = "GET"
+
+    @extend_schema(
+        operation_id="chat_messages",
+        parameters=[PageQuerySerializer],
+        responses={200: PageSerializer},
+    )
+    def get(self, request: Request, chat_id: str) -> Response:
+        """Return a page."""
+        query = PageQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        user_id = caller_id(request)
+        wanted = parse_id(chat_id)
+        if wanted is None:
+            raise NotFound
+        page = history.page(history.view(wanted, user_id), **query.validated_data)
+        return Response(
+            shown_page(page, str(user_id).encode(), request, query.validated_data["limit"]),
+            headers={SERVED_FROM: page.served_from},
+        )
+
+    def quick(self, request: HttpRequest, token: str, **path: Any) -> HttpResponse | None:
+        """Answer a page that the cache shows to hold whole, or whose chat it shows to be seen."""
+        chat_id, query = parse_id(path["chat_id"]), request.GET
+        asked: dict[str, int | None] = {"before": None, "after": None, "limit": PAGE_LIMIT}
+        for name, value in query.items():
+            if name not in asked or not value.isdecimal() or len(value) > MAX_DIGITS:
+                return None
+            asked[name] = int(value)
+        before, after, limit = asked["before"], asked["after"], asked["limit"] or 0
+        if chat_id is None or not 0 < limit <= MAX_LIMIT or None not in (before, after):
+            return None
+        nonce = scripts.new_nonce()
+        keys = (tokens.entry_key(tokens.digest(token)), "fresh")
+        args = (
+            tokens.TOKEN_BELIEF_MS, tokens.TOKEN_BELIEF_MS, str(chat_id), nonce, scripts.LEASE_MS,
+        )  # fmt: skip
+        try:
+            found = scripts.page(keys, args)
+        except CacheUnavailable:
+            return None
+        page = _page_from_cache(chat_id, found, before, after, limit)
+        if page is None:
+            return None
+        body = dumps(shown_page(page, found[1], request, limit))
+        return json_response(body, headers={SERVED_FROM: page.served_from})
+
+
+def _page_from_cache(
+    chat_id: UUID, found: Sequence[Any], before: int | None, after: int | None, limit: int
+) -> history.Page | None:
+    """Return a page of a chat whose list the cache gave; None when the database must be asked."""
+    if found[0] != b"page":
+        return None
+    _, viewer, number, first_seq, start, end, *packed = found
+    last = int(end)
+    held = unpack_lines(last - len(packed) + 1, packed)
+    if any(line.subject == viewer for line in held):
+        return None
+    chat = Chat(chat_id, int(number))
+    first = max(int(first_seq), int(start))
+    shown = View(chat, [(first, last)])
+    spans = shown.spans(before, after, limit)
+    if not spans or (spans[0].first == first and int(first_seq) > 1):
+        # Before the seq at which they joined there may be an earlier stretch.
+        return None
+    reading = Reading(spans)
+    reading.add(chat, held)
+    reading.slowest = "cache"
+    return history.page_of(shown, spans, reading)
+
+
+def shown_page(page: history.Page, viewer: bytes, request: Any, limit: int) -> dict[str, Any]:
+    """Return a page as JSON data, with links to its neighbours."""
+    url = request.build_absolute_uri(request.path)
+    lines = page.lines
+    return {
+        "next": f"{url}?before={lines[0].seq}&limit={limit}" if page.older and lines else None,
+        "previous": f"{url}?after={lines[-1].seq}&limit={limit}" if page.newer and lines else None,
+        "results": [orjson.Fragment(line.seen_by(viewer)) for line in lines],
+    }

@@ -1,0 +1,103 @@
+"""A message in the API's own form, made once as JSON and then only carried and joined.
+
+The cache keeps each as `<sent_at µs, 16 digits>|<subject>|<owner>|<client_id>|<JSON>`: what the
+cache's scripts and a reader need without parsing JSON. `subject` is the user whose membership the
+message begins, ends or changes; `owner` the sender where there is a client_id, which nobody else
+is shown.
+"""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+NO_CLIENT_ID = b"null}"
+
+
+def to_micros(moment: datetime) -> int:
+    """Return a time as microseconds since 1970, exactly."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the time of that many microseconds since 1970, exactly."""
+    return EPOCH + micros * MICROSECOND
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def micros_text(micros: int) -> str:
+    """Return a time in microseconds as RFC 3339 with six decimals."""
+    seconds, fraction = divmod(micros, 1_000_000)
+    return f"{_second(seconds)}.{fraction:06d}Z"
+
+
+class Line(NamedTuple):
+    """One message of one chat, ready to be sent."""
+
+    seq: int
+    at: int
+    """`sent_at` in microseconds since 1970."""
+    subject: bytes
+    owner: bytes
+    client_id: bytes
+    """The client_id as JSON, for the owner alone."""
+    body: bytes
+    """The message as JSON, its client_id null."""
+
+    def seen_by(self, user: bytes) -> bytes:
+        """Return the message as a user, by the text of their id, gets it."""
+        if self.owner and self.owner == user:
+            return self.body[: -len(NO_CLIENT_ID)] + self.client_id + b"}"
+        return self.body
+
+    def packed(self) -> bytes:
+        """Return the form that the cache keeps."""
+        return b"%016d|%b|%b|%b|%b" % (
+            self.at, self.subject, self.owner, self.client_id, self.body
+        )  # fmt: skip
+
+
+def unpack(seq: int, packed: bytes) -> Line:
+    """Return the line that the cache keeps in this form."""
+    at, subject, owner, client_id, body = packed.split(b"|", 4)
+    return Line(seq, int(at), subject, owner, client_id, body)
+
+
+def make_line(
+    *,
+    chat_id: UUID,
+    seq: int,
+    sender_id: UUID,
+    kind: str,
+    text: str,
+    at: int,
+    client_id: str | None,
+    subject_id: UUID | None = None,
+) -> Line:
+    """Return a message's line; `at` is `sent_at` in microseconds since 1970."""
+    sender = str(sender_id)
+    body = orjson.dumps(
+        {
+            "chat_id": str(chat_id),
+            "seq": seq,
+            "sender_id": sender,
+            "kind": kind,
+            "text": text,
+            "sent_at": micros_text(at),
+            "client_id": None,
+        }
+    )
+    owner = quoted = b""
+    if client_id is not None:
+        owner = sender.encode()
+        # The separator may not stand in a field; JSON has another way to write it.
+        quoted = orjson.dumps(client_id).replace(b"|", b"\\u007c")
+    return Line(seq, at, str(subject_id).encode() if subject_id else b"", owner, quoted, body)
