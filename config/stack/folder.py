@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import socket
+from collections.abc import Collection
 from pathlib import Path
 from random import SystemRandom
 
@@ -105,7 +106,7 @@ class DataFolder:
         for name in names:
             port = known.get(name)
             if not isinstance(port, int) or port in chosen.values() or refusal("127.0.0.1", port):
-                port = _some_free_port(taken=set(chosen.values()))
+                port = some_free_port(taken=chosen.values())
             chosen[name] = port
         if {**known, **chosen} != known:
             with one_sentence("writing ports.json"):
@@ -129,7 +130,8 @@ def refusal(host: str, port: int) -> OSError | None:
     return None
 
 
-def _some_free_port(taken: set[int]) -> int:
+def some_free_port(taken: Collection[int] = ()) -> int:
+    """Return a port of this machine that nobody listens on."""
     random = SystemRandom()
     for _ in range(1000):
         port = random.choice(PORTS)

@@ -1,0 +1,93 @@
+# Everything a person does with a checkout. `make` alone lists it.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+RUN := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+# The first of these that is new enough makes the .venv; PYTHON=... names another.
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11 python
+# Readable by every Python there is, so that an old one can say no.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+# What `make lint` judges: the settings as in production, on servers that are not there.
+PRODUCTION := DEBUG=false DATA_DIR=/nonexistent ALLOWED_HOSTS=chat.example \
+	SECRET_KEY=0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ \
+	DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo bench test lint format requirements clean usable
+
+help: ## List what can be done
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+		while IFS='	' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+install: $(DEV) ## Make .venv with everything for running and working on Strata
+
+run: $(RUN) ## Start Strata with its own PostgreSQL, Valkey and S3 at PORT (8000); Ctrl-C stops it
+	@exec $(PY) -m config.stack
+
+demo: $(DEV) ## Replay dialogs in many languages through the running server, and check every message
+	@$(PY) -m scripts.demo $(ARGS)
+
+bench: $(DEV) ## Measure CPU time per request, rates and latencies
+	@$(PY) -m scripts.bench $(ARGS)
+
+test: $(DEV) ## Run all tests on real servers; ARGS="-k name" for some
+	@$(PY) -m pytest $(ARGS)
+
+lint: $(DEV) ## Check style, types, imports, migrations, production settings and the settings' page
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	@# A setting from outside would change what is checked.
+	$(PRODUCTION) $(PY) -m mypy .
+	$(VENV)/bin/lint-imports
+	$(PRODUCTION) $(PY) -W "ignore:Got an error checking" manage.py makemigrations --check --dry-run
+	$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
+	$(PY) -m config.options --check
+
+format: $(DEV) ## Format the code and mend what can be mended mechanically
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	$(PY) -m config.options --write
+
+requirements: $(DEV) ## Compile requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
+	for name in requirements requirements-dev; do \
+		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links \
+			--custom-compile-command "make requirements" $(ARGS) $$name.in -o $$name.txt || exit 1; \
+	done
+
+clean: ## Remove .venv and what tools leave behind; the data in DATA_DIR stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# The virtual environment, made again when the requirements change --------------------------------
+
+$(DEV): requirements-dev.txt $(RUN)
+	@echo "Installing the tools for development …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+$(RUN): requirements.txt | usable
+	@python=; for candidate in $(PYTHON); do \
+		if $$candidate -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Strata needs Python 3.11 or newer, and none of these is: $(PYTHON). Install one, or name it: make PYTHON=/path/to/python3." >&2; \
+		exit 1; \
+	fi; \
+	if [ ! -x $(PY) ]; then \
+		echo "Making $(VENV) with $$($$python --version) …"; \
+		if ! $$python -m venv $(VENV) >/dev/null 2>&1; then \
+			rm -rf $(VENV); \
+			echo "$$python can't make a virtual environment here: install its venv module (on Debian and Ubuntu the package python3-venv), and see that $(CURDIR) can be written to." >&2; \
+			exit 1; \
+		fi; \
+	fi
+	@echo "Installing what Strata runs on …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# A .venv whose Python is gone, or that was moved here from elsewhere, is made anew.
+usable:
+	@if [ -e $(VENV) ] && ! $(PY) -c 'import pip' >/dev/null 2>&1; then rm -rf $(VENV); fi

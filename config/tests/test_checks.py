@@ -1,0 +1,87 @@
+"""What the settings promise each other, and what refuses to start."""
+
+import subprocess
+import sys
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from config import options
+
+
+def test_it_accepts_the_defaults():
+    call_command("check")
+
+
+def test_x_above_y_is_an_error(settings):
+    settings.HOT_MESSAGES_PER_CHAT = settings.DB_MESSAGES_PER_CHAT + 1
+    with pytest.raises(SystemCheckError, match=r"strata.E001.*HOT_MESSAGES_PER_CHAT \(1001\)"):
+        call_command("check")
+
+
+def test_x_may_equal_y(settings):
+    settings.HOT_MESSAGES_PER_CHAT = settings.DB_MESSAGES_PER_CHAT
+    call_command("check")
+
+
+@pytest.mark.django_db
+def test_the_database_has_its_timeouts_and_prepared_statements():
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_timeout'), current_setting('fsync')")
+        assert cursor.fetchone() == ("5s", "on")
+        assert connection.connection.prepare_threshold == 1
+
+
+def run_manage(*arguments, **variables):
+    """Run manage.py with these variables alone; return status and what it wrote."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=options.BASE_DIR,
+        env={"DATA_DIR": "/nonexistent", "PATH": "/usr/bin:/bin", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("", "SECRET_KEY is not set"),
+        (options.DEVELOPMENT_SECRET_KEY, "SECRET_KEY is a default"),
+        ("django-insecure-" + "x1y2z3" * 10, "SECRET_KEY is a default"),
+        ("short", "SECRET_KEY is too short"),
+        ("a" * 100, "SECRET_KEY is too short or too simple"),
+    ],
+)
+def test_production_refuses_a_bad_secret_in_one_sentence(key, reason):
+    status, text = run_manage("check", SECRET_KEY=key)
+    assert status == 1
+    assert text.startswith(reason)
+    assert text.count("\n") == 1
+
+
+def test_development_needs_no_secret():
+    status, text = run_manage("check", DEBUG="true")
+    assert status == 0, text
+
+
+def test_a_setting_that_cant_be_read_is_one_sentence():
+    status, text = run_manage("check", DEBUG="true", MESSAGE_MAX_CHARS="many")
+    assert status == 1
+    assert "MESSAGE_MAX_CHARS" in text
+    assert text.count("\n") == 1
+
+
+def test_an_empty_variable_is_the_default():
+    status, text = run_manage("check", DEBUG="true", MESSAGE_MAX_CHARS="", ALLOWED_HOSTS="")
+    assert status == 0, text
+
+
+def test_the_page_of_settings_says_what_the_code_says():
+    assert options.PAGE.read_text(encoding="utf-8") == options.page()

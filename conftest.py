@@ -1,0 +1,75 @@
+"""Real servers for the tests: PostgreSQL, Valkey and S3, each started once a session.
+
+Where DATABASE_URL, REDIS_URL or S3_ENDPOINT_URL come from outside, the tests use those instead.
+The addresses are settled here, on import, since the settings need them; the servers start with
+the first test that runs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.stack.errors import StackError
+from config.stack.folder import some_free_port
+from config.stack.live import LiveStack
+from config.stack.servers import KINDS, LocalServers
+
+FOLDER = Path(tempfile.mkdtemp(prefix="strata-tests-"))
+# Passable for the user that PostgreSQL runs as, where we are root.
+FOLDER.chmod(0o711)
+
+try:
+    SERVERS = LocalServers(
+        FOLDER / "servers", [kind.name for kind in KINDS if not os.environ.get(kind.variable)]
+    )
+except StackError as error:
+    pytest.exit(str(error), returncode=3)
+
+os.environ.update(
+    {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "SECRET_KEY": "for-tests-only-" * 5,
+        "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+        "SECURE_SSL_REDIRECT": "false",
+        "SECURE_COOKIES": "false",
+        "SECURE_HSTS_SECONDS": "0",
+        "DATA_DIR": str(FOLDER / "servers"),
+        **SERVERS.environment(),
+    }
+)
+
+# Sub-folders' conftest files may import models.
+import django
+
+django.setup()
+
+
+def pytest_unconfigure() -> None:
+    """Stop the servers, however the session ended."""
+    SERVERS.stop()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def servers() -> LocalServers:
+    """The handles `postgres`, `valkey` and `s3`: pid, stop, kill, pause, resume, start."""
+    SERVERS.start()
+    return SERVERS
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(servers: LocalServers) -> None:
+    """Have the database server running before pytest-django makes the tests' database."""
+
+
+@pytest.fixture(scope="session")
+def live_stack() -> Iterator[LiveStack]:
+    """A whole stack of its own, as `make run` starts it: base_url, environment(), kill(name)."""
+    with LiveStack(FOLDER / "live", port=some_free_port()) as stack:
+        yield stack
