@@ -67,7 +67,7 @@ def create_group(*, owner_id: UUID, name: str, member_ids: Iterable[UUID] = ()) 
             kind=Chat.Kind.GROUP,
             name=name,
             member_count=len(named) + 1,
-            wide=len(named) + 1 > settings.FANOUT_MAX_MEMBERS,
+            wide_from=1 if len(named) + 1 > settings.FANOUT_MAX_MEMBERS else None,
         )
         chat.save(force_insert=True)
         chat.refresh_from_db(fields=["number", "created_at"])
@@ -109,8 +109,9 @@ def add_user_to_group(*, actor_id: UUID, group_id: UUID, user_id: UUID) -> tuple
             raise GroupFull
         chat.member_count += 1
         widens = not chat.wide and chat.member_count > settings.FANOUT_MAX_MEMBERS
-        chat.wide = chat.wide or widens
-        chat.save(update_fields=["member_count", "wide"])
+        if widens:
+            chat.wide_from = chat.last_seq + 1
+        chat.save(update_fields=["member_count", "wide_from"])
         # Who is told of messages one by one must learn that they have to ask from now on.
         moved = _member_ids(chat) if widens else []
         seq, sent_at = append_system(

@@ -49,9 +49,11 @@ class Chat(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
     )
     member_count = models.IntegerField(db_default=0)
-    wide = models.BooleanField(
-        db_default=False,
-        help_text="Too many members to tell each of a message; their polls ask the chat instead.",
+    wide_from = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="The seq from which there are too many members to tell each of a message: "
+        "since then their polls ask the chat. Null for a chat that has never had so many.",
     )
     start_seq = models.BigIntegerField(
         db_default=1, help_text="The smallest seq that any tier holds."
@@ -74,6 +76,11 @@ class Chat(models.Model):
 
     def __str__(self) -> str:
         return self.name or f"{self.kind} {self.id}"
+
+    @property
+    def wide(self) -> bool:
+        """Whether members' polls ask the chat, instead of each being told."""
+        return self.wide_from is not None
 
 
 class Membership(models.Model):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from common.database import row, rows
+from common.database import row
 from common.errors import Conflict, Forbidden, NotFound
 from common.ids import new_id
 from messaging import models
@@ -122,9 +122,14 @@ def append_system(
     tier_chat = Chat(chat.pk, chat.number)
 
     def after_commit() -> None:
-        readers = "" if chat.wide else rows(_READERS, (chat.pk,))[0][0] or ""
+        readers = "" if chat.wide else readers_of(chat.pk)
         facts = chat_facts([chat.pk])[chat.pk] if seq == 1 else ()
         tell(Told(tier_chat, line, readers, moved, facts))
 
     transaction.on_commit(after_commit)
     return seq, sent_at
+
+
+def readers_of(chat_id: UUID) -> str:
+    """Return a chat's members as `tell.lua` takes them: `user first_seq,...`."""
+    return row(_READERS, (chat_id,))[0] or ""

@@ -52,8 +52,13 @@ def tell(told: Told) -> bool:
     says is believed for longer than that.
     """
     try:
-        scripts.tell([], told.arguments())
+        tell_or_raise(told)
     except CacheUnavailable as error:
         logger.info("cache not told of %s/%d: %s", told.chat.id, told.line.seq, error)
         return False
     return True
+
+
+def tell_or_raise(told: Told) -> None:
+    """Tell the cache of a message; raises `CacheUnavailable`."""
+    scripts.tell([], told.arguments())

@@ -17,16 +17,19 @@ local ok, failure = pcall(function()
   local chats = tonumber(ARGV[8])
   for i = 9, #ARGV, 4 do
     redis.call('HSET', view, ARGV[i + 2], ARGV[i] .. ' ' .. ARGV[i + 3])
+    local chat = 'c:' .. ARGV[i]
+    local at = redis.call('HGET', chat, 'at')
+    if at and tonumber(at) < tonumber(ARGV[i + 1]) then
+      -- The cache missed a message, as when it came back with old contents: its list is behind.
+      redis.call('DEL', chat, 'm:' .. ARGV[i], 'w:' .. ARGV[i])
+      at = false
+    end
     if chats > 0 then
       redis.call('ZADD', index, ARGV[i + 1], ARGV[i])
       chats = chats - 1
-    else
-      local chat = 'c:' .. ARGV[i]
-      local at = redis.call('HGET', chat, 'at')
-      if not at or tonumber(at) < tonumber(ARGV[i + 1]) then
-        redis.call('HSET', chat, 'at', ARGV[i + 1])
-        redis.call('EXPIRE', chat, ARGV[6])
-      end
+    elseif not at then
+      redis.call('HSET', chat, 'at', ARGV[i + 1])
+      redis.call('EXPIRE', chat, ARGV[6])
     end
   end
 end)

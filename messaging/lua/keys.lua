@@ -10,6 +10,7 @@
 --              absent when the list is not to be used), id, kind, start, name or name:<user>
 --   m:<n>      list: the last messages, contiguous, ending at `end`
 --   w:<n>      hash: lines that came before their predecessor, by seq, for a moment
+--   x:<n>:<seq> set when the users whose membership that message changed were forgotten
 --   cl:<n>     the lease of a reader who is about to fill the list
 --
 -- Numbers are written with %d: Lua's own form turns microseconds into 1.7e+15.

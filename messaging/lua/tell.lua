@@ -80,6 +80,10 @@ for user, first in string.gmatch(ARGV[8], '(%x[%x-]+) (%d+)') do
     redis.call('DEL', 'il:' .. user)
   end
 end
+if ARGV[9] ~= '' then
+  -- So that the sweeper need not forget them again.
+  redis.pcall('SET', 'x:' .. n .. ':' .. ARGV[3], 1, 'PX', 120000)
+end
 for user in string.gmatch(ARGV[9], '%x[%x-]+') do
   redis.call('DEL', 'i:' .. user, 'v:' .. user, 'il:' .. user)
 end

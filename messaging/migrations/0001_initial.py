@@ -54,10 +54,11 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(blank=True, default="", max_length=128)),
                 ("member_count", models.IntegerField(db_default=0)),
                 (
-                    "wide",
-                    models.BooleanField(
-                        db_default=False,
-                        help_text="Too many members to tell each of a message; their polls ask the chat instead.",
+                    "wide_from",
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="The seq from which there are too many members to tell each of a message: since then their polls ask the chat. Null for a chat that has never had so many.",
+                        null=True,
                     ),
                 ),
                 (

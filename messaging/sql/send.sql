@@ -57,7 +57,7 @@ BEGIN
     chat := p_chat;
   END IF;
 
-  SELECT c.kind, c.number, c.wide INTO known FROM messaging_chat c
+  SELECT c.kind, c.number, c.wide_from INTO known FROM messaging_chat c
    WHERE c.id = chat AND (p_chat IS NULL OR c.kind = 'group')
      FOR NO KEY UPDATE;
   IF NOT FOUND THEN
@@ -65,7 +65,7 @@ BEGIN
     RETURN;
   END IF;
   number := known.number;
-  wide := known.wide;
+  wide := known.wide_from IS NOT NULL;
 
   -- What was sent was sent, whatever has changed since: this comes before the rights.
   IF p_client_id IS NOT NULL THEN
