@@ -98,6 +98,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+# For requests with an Authorization header, see config/wsgi.py: programs keep no session, and the
+# API's answers carry what the security middleware would add, unless it has more to say.
+PROGRAM_MIDDLEWARE = MIDDLEWARE[:1] if SECURE_SSL_REDIRECT or SECURE_HSTS_SECONDS else []
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

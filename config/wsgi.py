@@ -1,0 +1,68 @@
+"""The WSGI application that the web server serves.
+
+Two handlers share the URLs and views. Programs come with an `Authorization` header and get the
+bare one: sessions, CSRF, messages and the signals around a request serve browsers alone and cost a
+poll more than everything else it does. Whatever comes without the header gets Django as usual.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+import django
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.db import connection
+
+from common.wsgi import ChunkedBodies
+
+django.setup(set_prefix=False)
+
+
+class BareHandler(WSGIHandler):
+    """Django's handler without the middleware that only browsers need, and without signals."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Load `PROGRAM_MIDDLEWARE` in place of `MIDDLEWARE`."""
+        usual = settings.MIDDLEWARE
+        settings.MIDDLEWARE = settings.PROGRAM_MIDDLEWARE
+        try:
+            super().load_middleware(is_async)
+        finally:
+            settings.MIDDLEWARE = usual
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        response = self.get_response(WSGIRequest(environ))
+        start_response(
+            f"{response.status_code} {response.reason_phrase}",
+            [
+                *response.items(),
+                *(("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()),
+            ],
+        )
+        # What Django does by signals at a request's end, where there is something to do.
+        if connection.errors_occurred:
+            connection.close_if_unusable_or_obsolete()
+        if response.streaming:
+            return response
+        return (response.content,)
+
+
+class Application:
+    """Gives each request to its handler."""
+
+    def __init__(self) -> None:
+        self.bare = BareHandler()
+        self.usual = WSGIHandler()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+        if "HTTP_AUTHORIZATION" in environ and "text/html" not in environ.get("HTTP_ACCEPT", ""):
+            return self.bare(environ, start_response)
+        return self.usual(environ, start_response)
+
+
+application = ChunkedBodies(Application())
