@@ -40,7 +40,9 @@ class _Connection:
     def __init__(self) -> None:
         pool = get_redis_connection("default").connection_pool
         self.owner = os.getpid()
-        self._connection = pool.make_connection()
+        # Not the pool's make_connection: it counts those that it made, and never fewer, so that after
+        # a hundred reconnections it would make no more.
+        self._connection = pool.connection_class(**pool.connection_kwargs)
         self._connection.connect()
         # redis-py keeps the socket private; the version is pinned and a test guards the name.
         self._socket = self._connection._sock
