@@ -1,0 +1,123 @@
+"""`POST /login`."""
+
+import time
+from datetime import timedelta
+from statistics import median
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts import services
+from accounts.models import Token
+from accounts.tests.factories import PASSWORD, client_of, fault, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def login(client, username="ada", password=PASSWORD):
+    return client.post("/login", {"username": username, "password": password}, format="json")
+
+
+def test_it_answers_a_new_token_that_works(anyone):
+    user = make_user("ada", password=PASSWORD, display_name="Ada L.")
+    response = login(anyone)
+    assert response.status_code == 200
+    body = response.json()
+    token = body.pop("token")
+    assert body == {"user_id": str(user.pk), "username": "ada", "display_name": "Ada L."}
+    assert client_of(token=token).get("/users/me/").json() == body
+
+
+@pytest.mark.parametrize("name", ["ADA", "Ada", "ａｄａ"])
+def test_the_name_may_be_in_any_case_and_form(anyone, name):
+    make_user("Ada", password=PASSWORD)
+    assert login(anyone, name).status_code == 200
+
+
+def test_each_login_is_one_more_token(anyone):
+    make_user("ada", password=PASSWORD)
+    tokens = {login(anyone).json()["token"] for _ in range(3)}
+    assert len(tokens) == 3
+    assert all(client_of(token=one).get("/users/me/").status_code == 200 for one in tokens)
+
+
+def refused_logins():
+    make_user("ada", password=PASSWORD)
+    make_user("without")
+    services.ban_user(user=make_user("banned", password=PASSWORD))
+    return [("ada", "wrong"), ("nobody", PASSWORD), ("without", PASSWORD), ("banned", PASSWORD)]
+
+
+def test_every_refusal_is_the_same(anyone):
+    answers = [login(anyone, *credentials) for credentials in refused_logins()]
+    assert {(a.status_code, a.content, a["WWW-Authenticate"]) for a in answers} == {
+        (401, answers[0].content, "Bearer")
+    }
+    assert fault(answers[0]) == (401, "wrong_credentials", None)
+
+
+def test_every_refusal_takes_the_time_of_a_hash(anyone):
+    cases = refused_logins()
+    took = {name: [] for name, _ in cases}
+    for _ in range(5):
+        for name, password in cases:
+            start = time.perf_counter()
+            login(anyone, name, password)
+            took[name].append(time.perf_counter() - start)
+    shortest, longest = sorted(median(times) for times in took.values())[:: len(took) - 1]
+    assert longest < 3 * shortest
+
+
+def test_a_ban_during_a_login_wins(anyone, monkeypatch):
+    user = make_user("ada", password=PASSWORD)
+    check = type(user).check_password
+
+    def check_then_ban(self, password):
+        right = check(self, password)
+        services.ban_user(user=user)
+        return right
+
+    monkeypatch.setattr(type(user), "check_password", check_then_ban)
+    assert login(anyone).status_code == 401
+    assert not Token.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"username": "ada"}, "password"),
+        ({"password": PASSWORD}, "username"),
+        ({"username": 1, "password": PASSWORD}, "username"),
+        ({"username": "ada", "password": 1}, "password"),
+        ({"username": "ada", "password": None}, "password"),
+        ({"username": "a\x00", "password": "x"}, "username"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(anyone, body, field):
+    response = anyone.post("/login", body, format="json")
+    assert (response.status_code, response.json()["errors"][0]["attr"]) == (400, field)
+
+
+def test_a_token_ends_after_its_lifetime(anyone, settings):
+    make_user("ada", password=PASSWORD)
+    settings.TOKEN_LIFETIME_DAYS = 2
+    token = login(anyone).json()["token"]
+    left = Token.objects.get().expires_at - timezone.now()
+    assert timedelta(days=1.9) < left <= timedelta(days=2)
+    assert client_of(token=token).get("/users/me/").status_code == 200
+
+
+def test_a_token_lives_for_ever_by_default(anyone):
+    make_user("ada", password=PASSWORD)
+    login(anyone)
+    assert Token.objects.get().expires_at is None
+
+
+def test_the_admin_and_the_browsable_api_take_the_same_names():
+    make_user("Ada", password=PASSWORD, is_staff=True)
+    for path in ("/admin/login/", "/browse/login/"):
+        browser = Client()
+        response = browser.post(path, {"username": "ADA", "password": PASSWORD, "next": "/users/me/"})
+        assert response.status_code == 302, path
+        assert browser.get("/users/me/").json()["username"] == "Ada"
