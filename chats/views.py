@@ -1,6 +1,5 @@
 """The routes of chats: writing to a user, and the caller's chats."""
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet

@@ -22,6 +22,12 @@ Argument = bytes | str | int
 RECEIVE_BYTES = 65536
 
 
+def pack(command: Sequence[Argument]) -> bytes:
+    """Return a command as it goes over the wire."""
+    packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]
+    return packed
+
+
 class CacheUnavailable(Exception):
     """The cache gave no answer: away, slow, full, loading, or believed so for a moment."""
 
@@ -40,16 +46,16 @@ class _Connection:
     def __init__(self) -> None:
         pool = get_redis_connection("default").connection_pool
         self.owner = os.getpid()
-        # Not the pool's make_connection: it counts those that it made, and never fewer, so that after
-        # a hundred reconnections it would make no more.
+        # Not the pool's make_connection: it counts those that it made, and never fewer, so that
+        # after a hundred reconnections it would make no more.
         self._connection = pool.connection_class(**pool.connection_kwargs)
         self._connection.connect()
         # redis-py keeps the socket private; the version is pinned and a test guards the name.
-        self._socket = self._connection._sock
+        self._socket = self._connection._sock  # noqa: SLF001
         self._reader = hiredis.Reader()
 
     def exchange(self, packed: bytes, replies: int) -> list[Any]:
-        """Send packed commands, return that many replies (an error reply is returned, not raised)."""
+        """Send packed commands, return that many replies; an error reply is one of them."""
         try:
             self._socket.sendall(packed)
         except (BrokenPipeError, ConnectionResetError) as error:
@@ -100,7 +106,7 @@ class Cache:
 
     def execute(self, *command: Argument) -> Any:
         """Run one command and return its reply, raw bytes undecoded."""
-        reply = self._exchange(hiredis.pack_command(command), 1)[0]
+        reply = self._exchange(pack(command), 1)[0]
         if isinstance(reply, hiredis.ReplyError):
             raise CacheRefused(str(reply))
         return reply
@@ -109,7 +115,7 @@ class Cache:
         """Run several commands in one round trip; the first error reply among them is raised."""
         if not commands:
             return []
-        packed = b"".join(hiredis.pack_command(tuple(command)) for command in commands)
+        packed = b"".join(pack(command) for command in commands)
         replies = self._exchange(packed, len(commands))
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):

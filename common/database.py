@@ -34,7 +34,8 @@ def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[
         drop_dead_connection()
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
 
 
 def row(sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.db import connection
+from django.http import HttpResponse
 
 from common.wsgi import ChunkedBodies
 
@@ -33,7 +34,9 @@ class BareHandler(WSGIHandler):
         finally:
             settings.MIDDLEWARE = usual
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(  # type: ignore[override]
+        self, environ: dict[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
         """Answer a request."""
         response = self.get_response(WSGIRequest(environ))
         start_response(
@@ -46,9 +49,9 @@ class BareHandler(WSGIHandler):
         # What Django does by signals at a request's end, where there is something to do.
         if connection.errors_occurred:
             connection.close_if_unusable_or_obsolete()
-        if response.streaming:
-            return response
-        return (response.content,)
+        if isinstance(response, HttpResponse):
+            return (response.content,)
+        return response
 
 
 class Application:

@@ -1,7 +1,7 @@
 """What can be done to a group: one function per verb, each one transaction.
 
-Every change holds the chat's row first (`FOR NO KEY UPDATE`), then touches memberships; so a group's
-changes and its messages have one order, which is the order of their seqs. No other row is locked.
+Every change holds the chat's row first (`FOR NO KEY UPDATE`), then touches memberships; so a
+group's changes and its messages have one order, that of their seqs. No other row is locked.
 """
 
 from collections.abc import Iterable

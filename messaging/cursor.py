@@ -18,6 +18,8 @@ from rest_framework.exceptions import ValidationError
 
 MAX_CHARS = 4096
 VERSION = 1
+MORE = 0x80
+"""The bit that says that a number goes on in the next byte."""
 _signer = Signer(salt="messaging.cursor", sep=".")
 
 
@@ -55,8 +57,8 @@ class Cursor:
 
 def _put(out: bytearray, number: int) -> None:
     """Append a number, seven bits a byte, low bits first."""
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
+    while number >= MORE:
+        out.append(number % MORE | MORE)
         number >>= 7
     out.append(number)
 
@@ -67,8 +69,8 @@ def _get(data: bytes, place: int) -> tuple[int, int]:
     while True:
         byte = data[place]
         place += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        number |= (byte % MORE) << shift
+        if byte < MORE:
             return number, place
         shift += 7
 

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
 
-
 from accounts.authentication import authenticate_token
 from common.fields import StrictCharField
 from common.quick import Quick, json_response, plain_body, plain_id

@@ -12,9 +12,8 @@ from common.errors import Conflict, Forbidden, NotFound
 from common.ids import new_id
 from messaging import models
 from messaging.models import Message
-from messaging.telling import Told, tell
+from messaging.telling import Told, chat_facts, tell
 from messaging.tiers import Chat
-from messaging.tiers.cache import chat_facts
 from messaging.wire import Line, make_line, to_micros
 
 _SEND = (

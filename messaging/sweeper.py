@@ -67,7 +67,7 @@ class Sweeper:
     """Chat number -> last seq, at the sweep before: a list behind that one is not just late."""
 
     def sweep(self) -> Sweep:
-        """Bring the cache up to what is committed now; raises `CacheUnavailable`, database errors."""
+        """Bring the cache up to what is committed; raises `CacheUnavailable`, database errors."""
         done = Sweep()
         (generation, since, epoch_told), (seconds, micros) = cache.pipeline(
             [("HMGET", "fresh", "gen", "since", "epoch"), ("TIME",)]

@@ -9,11 +9,14 @@ from uuid import UUID
 from django.conf import settings
 
 from common.cache import CacheUnavailable
+from common.database import rows
 from messaging import scripts
+from messaging.sql import read_sql
 from messaging.tiers import Chat
 from messaging.wire import Line
 
 logger = logging.getLogger(__name__)
+_CHATS = read_sql("chats.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,18 @@ def tell(told: Told) -> bool:
 def tell_or_raise(told: Told) -> None:
     """Tell the cache of a message; raises `CacheUnavailable`."""
     scripts.tell([], told.arguments())
+
+
+def chat_facts(chat_ids: Sequence[UUID]) -> dict[UUID, list[Any]]:
+    """Return what a chat's hash holds besides `at` and `end`, as a flat list of pairs."""
+    facts = {}
+    for id_, _, kind, name, start, low_id, high_id, low_name, high_name in rows(
+        _CHATS, {"chats": list(chat_ids)}
+    ):
+        pairs = ["id", str(id_), "kind", kind, "start", start]
+        if kind == "group":
+            pairs += ["name", name]
+        else:
+            pairs += [f"name:{low_id}", high_name, f"name:{high_id}", low_name]
+        facts[id_] = pairs
+    return facts

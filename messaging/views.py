@@ -20,9 +20,8 @@ from common.quick import Quick, json_response, plain_body
 from common.renderers import dumps
 from common.views import Verb, caller_id
 from messaging import cursor as cursors
-from messaging import index, scripts
+from messaging import history, index, scripts
 from messaging.cursor import Cursor
-from messaging import history
 from messaging.history import View
 from messaging.inbox import Answer, ChatNews, after_cache, catch_up, first_poll
 from messaging.serializers import (
@@ -36,7 +35,7 @@ from messaging.serializers import (
     PollSerializer,
 )
 from messaging.tiers import Chat, Reading
-from messaging.tiers.cache import unpack_lines
+from messaging.wire import unpack_lines
 
 MAX_DIGITS = 18
 SERVED_FROM = "X-Served-From"
@@ -191,9 +190,9 @@ class HistoryView(Quick, GenericAPIView[Any]):
         chat_id, query = parse_id(path["chat_id"]), request.GET
         asked: dict[str, int | None] = {"before": None, "after": None, "limit": PAGE_LIMIT}
         for name, value in query.items():
-            if name not in asked or not value.isdecimal() or len(value) > MAX_DIGITS:
+            if name not in asked or not str(value).isdecimal() or len(value) > MAX_DIGITS:
                 return None
-            asked[name] = int(value)
+            asked[name] = int(str(value))
         before, after, limit = asked["before"], asked["after"], asked["limit"] or 0
         if chat_id is None or not 0 < limit <= MAX_LIMIT or None not in (before, after):
             return None

@@ -6,6 +6,7 @@ message begins, ends or changes; `owner` the sender where there is a client_id, 
 is shown.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -69,6 +70,11 @@ def unpack(seq: int, packed: bytes) -> Line:
     """Return the line that the cache keeps in this form."""
     at, subject, owner, client_id, body = packed.split(b"|", 4)
     return Line(seq, int(at), subject, owner, client_id, body)
+
+
+def unpack_lines(first: int, packed: Sequence[bytes]) -> list[Line]:
+    """Return contiguous lines of a list, the first of which has the seq `first`."""
+    return [unpack(first + place, line) for place, line in enumerate(packed)]
 
 
 def make_line(

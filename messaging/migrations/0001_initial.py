@@ -1,10 +1,10 @@
-import common.ids
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import messaging.models
 from django.conf import settings
 from django.db import migrations, models
 
+import common.ids
+import messaging.models
 from messaging.sql import read_sql
 
 FUNCTIONS = ("append.sql", "send.sql", "seq_after.sql")

@@ -1,18 +1,14 @@
 """The hot tier: the last messages of each recent chat, in the cache."""
 
 from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
+
+from django.conf import settings
 
 from common.cache import CacheUnavailable
-from common.database import rows
-from django.conf import settings
 from messaging import scripts
-from messaging.sql import read_sql
+from messaging.telling import chat_facts
 from messaging.tiers import Chat, Reading, Span, Tier
-from messaging.wire import Line, unpack
-
-_CHATS = read_sql("chats.sql")
+from messaging.wire import Line, unpack_lines
 
 
 class CacheTier(Tier):
@@ -67,11 +63,6 @@ class CacheTier(Tier):
             return
 
 
-def unpack_lines(first: int, packed: Sequence[bytes]) -> list[Line]:
-    """Return contiguous lines of a list, the first of which has the seq `first`."""
-    return [unpack(first + place, line) for place, line in enumerate(packed)]
-
-
 def tail(lines: dict[int, Line], end: int | None) -> list[Line]:
     """Return the contiguous lines up to `end`, as many as the cache keeps of a chat."""
     found: list[Line] = []
@@ -80,18 +71,3 @@ def tail(lines: dict[int, Line], end: int | None) -> list[Line]:
         found.append(lines[seq])
         seq -= 1
     return found[::-1]
-
-
-def chat_facts(chat_ids: Sequence[UUID]) -> dict[UUID, list[Any]]:
-    """Return what a chat's hash holds besides `at` and `end`, as a flat list of pairs."""
-    facts = {}
-    for id_, _, kind, name, start, low_id, high_id, low_name, high_name in rows(
-        _CHATS, {"chats": list(chat_ids)}
-    ):
-        pairs = ["id", str(id_), "kind", kind, "start", start]
-        if kind == "group":
-            pairs += ["name", name]
-        else:
-            pairs += [f"name:{low_id}", high_name, f"name:{high_id}", low_name]
-        facts[id_] = pairs
-    return facts

@@ -19,9 +19,9 @@ class Command(BaseCommand):
     """Run the sweeper until SIGTERM or Ctrl-C, or once."""
 
     help = (
-        "Compare what was committed with what the cache was told, every SWEEP_INTERVAL_MS, and tell "
-        "it the difference. Run one or more beside the web servers: without any, polls ask the "
-        "database."
+        "Compare what was committed with what the cache was told, every SWEEP_INTERVAL_MS, and "
+        "tell it the difference. Run one or more beside the web servers: without any, polls ask "
+        "the database."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
