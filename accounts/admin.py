@@ -131,18 +131,18 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     @admin.action(description="Ban: no token, session or login works", permissions=["change"])
     def ban(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Ban the selected users, but nobody who is above the one who does it."""
-        self._each(request, queryset, "banned", lambda user: services.ban_user(user=user))
+        self._each(request, queryset, "Banned", lambda user: services.ban_user(user=user))
 
     @admin.action(description="Unban: login works again", permissions=["change"])
     def unban(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Unban the selected users."""
-        self._each(request, queryset, "unbanned", lambda user: services.unban_user(user=user))
+        self._each(request, queryset, "Unbanned", lambda user: services.unban_user(user=user))
 
     @admin.action(description="Revoke all tokens", permissions=["change"])
     def revoke_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Revoke all tokens of the selected users."""
         self._each(
-            request, queryset, "tokens revoked", lambda user: services.revoke_tokens(user=user)
+            request, queryset, "Tokens revoked", lambda user: services.revoke_tokens(user=user)
         )
 
     def _each(
@@ -155,13 +155,12 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         users = list(queryset)
         for user in users:
             if user.pk == request.user.pk or (user.is_superuser and not request.user.is_superuser):
-                self.message_user(
-                    request, f"{user}: not yourself, and no superuser.", messages.WARNING
-                )
+                refused = f"Not done to {user}: not to yourself, and to no superuser."
+                self.message_user(request, refused, messages.WARNING)
                 continue
             act(user)
             self.log_change(request, user, done)
-            self.message_user(request, f"{user}: {done}.", messages.SUCCESS)
+            self.message_user(request, f"{done}: {user}.", messages.SUCCESS)
 
 
 class OfUsersAdmin(ReadOnlyModelAdmin):
@@ -203,8 +202,9 @@ class BlockAdmin(OfUsersAdmin):
         """Lift the selected blocks."""
         for block in queryset.select_related("blocker", "blocked"):
             services.unblock_user(blocker_id=block.blocker_id, blocked_id=block.blocked_id)
-            self.log_change(request, block, f"lifted: {block.blocker} blocked {block.blocked}")
-            self.message_user(request, f"{block.blocker} no longer blocks {block.blocked}.")
+            done = f"Lifted: {block.blocker} blocked {block.blocked}."
+            self.log_change(request, block, done)
+            self.message_user(request, done)
 
 
 @admin.register(Token)
@@ -227,5 +227,5 @@ class TokenAdmin(OfUsersAdmin):
         """Revoke the selected tokens."""
         for token in queryset.select_related("user"):
             if services.revoke_token(token_id=token.pk):
-                self.log_change(request, token, "revoked")
+                self.log_change(request, token, "Revoked")
                 self.message_user(request, f"A token of {token.user} is revoked.")

@@ -37,7 +37,7 @@ def accepted(text):
         "Zoë",
         "7",
         "x" * 64,
-        "𝟘ne",
+        "\U0001d7d8ne",
     ],
 )
 def test_names_of_all_scripts_are_names(name):

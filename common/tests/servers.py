@@ -33,7 +33,9 @@ def monitored_cache() -> Iterator[list[str]]:
             command = entry["command"]
             if command == "ECHO end of the monitored part":
                 return
-            if entry["client_type"] != "lua" and not command.startswith(("SELECT", "CLIENT", "HELLO")):
+            if entry["client_type"] != "lua" and not command.startswith(
+                ("SELECT", "CLIENT", "HELLO")
+            ):
                 seen.append(command)
 
 

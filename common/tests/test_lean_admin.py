@@ -1,0 +1,84 @@
+"""The admin's lists count nothing, and still show where one is."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from accounts.tests.factories import make_user
+from common.admin import DEEPEST_PAGE, LeanPaginator
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser(client):
+    client.force_login(User.objects.create_superuser("root", "seven wild swans"))
+    return client
+
+
+def queries(browser, url):
+    browser.get(url)
+    with CaptureQueriesContext(connection) as captured:
+        response = browser.get(url)
+    return response, [query["sql"] for query in captured]
+
+
+@pytest.fixture
+def many():
+    User.objects.bulk_create(
+        [User(username=f"user{n:03}", display_name=f"user{n:03}") for n in range(119)]
+    )
+
+
+def test_a_list_counts_nothing_and_asks_once(browser, many):
+    response, asked = queries(browser, "/admin/accounts/user/")
+    assert response.status_code == 200
+    assert not [sql for sql in asked if "COUNT(" in sql.upper()]
+    lists = [sql for sql in asked if 'FROM "accounts_user"' in sql and "LIMIT" in sql]
+    # The rows, and one look past the page; the rest of the queries don't grow with the table.
+    assert len([sql for sql in lists if "ORDER BY" in sql]) == 2
+    assert len(asked) <= 8
+
+
+def test_the_pages_hold_every_row_once(browser, many):
+    seen = []
+    for page in (1, 2, 3):
+        result = browser.get(f"/admin/accounts/user/?p={page}").context["cl"]
+        seen += [user.username for user in result.result_list]
+    assert len(seen) == 120
+    assert len(set(seen)) == 120
+
+
+def test_it_says_how_many_there_are_at_least(browser, many):
+    assert "more than 50 users" in browser.get("/admin/accounts/user/").content.decode()
+    assert "120 users" in browser.get("/admin/accounts/user/?p=3").content.decode()
+
+
+@pytest.mark.parametrize("page", ["4", "0", "x", "-1", "1000000", "9" * 30])
+def test_a_page_that_is_none_is_no_defect(browser, many, page):
+    response = browser.get(f"/admin/accounts/user/?p={page}", follow=True)
+    assert response.status_code == 200
+    assert len(response.context["cl"].result_list) <= 50
+
+
+def test_a_deep_page_is_not_walked_to(django_assert_num_queries):
+    paginator = LeanPaginator(User.objects.order_by("pk"), 50, page_number=DEEPEST_PAGE + 1)
+    with django_assert_num_queries(0):
+        assert paginator.count == DEEPEST_PAGE * 50
+
+
+@pytest.mark.parametrize(("rows", "count"), [(0, 0), (1, 1), (50, 50), (51, 51), (99, 51)])
+def test_it_looks_one_row_past_the_page(rows, count):
+    for _ in range(rows):
+        make_user()
+    paginator = LeanPaginator(User.objects.order_by("pk"), 50, page_number=1)
+    assert paginator.count == count
+    assert paginator.num_pages == (2 if rows > 50 else 1)
+    assert LeanPaginator(list(range(rows)), 50).count == count
+
+
+def test_the_whole_table_is_never_one_page(browser, many):
+    response = browser.get("/admin/accounts/user/?all=")
+    assert len(response.context["cl"].result_list) == 50
+    assert "showall" not in response.content.decode()
