@@ -1,0 +1,1 @@
+"""What a person runs against Strata from a checkout: the demo and the bench."""

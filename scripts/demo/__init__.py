@@ -1,0 +1,1 @@
+"""`make demo`: dialogs in many languages through the running server, and every message checked."""
