@@ -37,6 +37,12 @@ def test_a_token_that_was_never_used_ends_too(user):
     assert client_of(token=token).get("/users/me/").status_code == 401
 
 
+def test_a_user_made_inactive_by_other_means_is_shut_out_too(user):
+    client = client_of(user)
+    type(user).objects.update(is_active=False)
+    assert client.get("/users/me/").status_code == 401
+
+
 def test_banning_again_changes_nothing(user):
     first = services.ban_user(user=user).banned_at
     assert services.ban_user(user=user).banned_at == first
