@@ -65,7 +65,7 @@ clean: ## Remove .venv and what tools leave behind; the data in DATA_DIR stays
 
 $(DEV): requirements-dev.txt $(RUN)
 	@echo "Installing the tools for development …"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
 $(RUN): requirements.txt | usable
@@ -85,7 +85,7 @@ $(RUN): requirements.txt | usable
 		fi; \
 	fi
 	@echo "Installing what Strata runs on …"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 # A .venv whose Python is gone, or that was moved here from elsewhere, is made anew.

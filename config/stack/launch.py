@@ -15,6 +15,7 @@ import os
 import sys
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
@@ -47,7 +48,8 @@ def _call(name: str, *arguments: object) -> None:
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
-def _prctl(option: int, value: int, extra: int = 0) -> None:
+def prctl(option: int, value: int, extra: int = 0) -> None:
+    """Change something about this process."""
     unsigned = ctypes.c_ulong
     _call("prctl", option, unsigned(value), unsigned(extra), unsigned(0), unsigned(0))
 
@@ -55,7 +57,7 @@ def _prctl(option: int, value: int, extra: int = 0) -> None:
 def become(uid: int, gid: int, *, override: bool) -> None:
     """Give up root for this user, who may still pass through others' folders if `override`."""
     if override:
-        _prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
+        prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
@@ -64,7 +66,7 @@ def become(uid: int, gid: int, *, override: bool) -> None:
         header = _Header(CAPABILITY_VERSION_3, 0)
         data = (_Data * 2)(_Data(mask, mask, mask), _Data(0, 0, 0))
         _call("capset", ctypes.byref(header), ctypes.byref(data))
-        _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE)
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE)
 
 
 def main(arguments: list[str]) -> None:
@@ -74,7 +76,7 @@ def main(arguments: list[str]) -> None:
         uid, gid = (int(part) for part in user.split(":"))
         become(uid, gid, override=override == "1")
     if sys.platform == "linux":
-        _prctl(PR_SET_PDEATHSIG, int(death_signal))
+        prctl(PR_SET_PDEATHSIG, int(death_signal))
     if os.getppid() != int(parent):
         sys.exit(CANNOT)  # it died before we were tied to it
     os.execv(command[0], command)  # noqa: S606

@@ -22,7 +22,7 @@ from dotenv import dotenv_values
 
 from config import options
 from config.stack.errors import StackError
-from config.stack.process import Process, Program
+from config.stack.process import Process, Program, lives
 from config.stack.server import clean_environment
 
 READY = "Strata is ready:"
@@ -121,10 +121,13 @@ class LiveStack:
 
     def pid(self, name: str) -> int:
         """Return the process id of a part, waiting a moment for one that is being restarted."""
+        file = self.data_dir / "run" / f"{name}.pid"
         deadline = time.monotonic() + 10
         while True:
-            with contextlib.suppress(FileNotFoundError, ValueError):
-                return int((self.data_dir / "run" / f"{name}.pid").read_text(encoding="ascii"))
+            with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+                pid = int(file.read_text(encoding="ascii"))
+                if lives(psutil.Process(pid)):
+                    return pid
             if time.monotonic() > deadline:
                 raise StackError(f"The stack has no {name}.")
             time.sleep(0.02)
@@ -158,8 +161,4 @@ class LiveStack:
 
     def processes(self) -> list[psutil.Process]:
         """Return every living process of the stack, the supervisor included."""
-        return [
-            member
-            for member in self.family("supervisor")
-            if member.is_running() and member.status() != psutil.STATUS_ZOMBIE
-        ]
+        return [member for member in self.family("supervisor") if lives(member)]

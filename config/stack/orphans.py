@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from config.stack.process import lives, wait_for_ends
+
 MARK = "STRATA_STACK"
 SERVERS = frozenset({"postgres", "initdb", "valkey-server", "weed"})
 
@@ -27,7 +29,7 @@ def end_orphans(folder: Path) -> int:
     for process in found:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(found, timeout=5)
+    wait_for_ends(found)
     return len(found)
 
 
@@ -47,8 +49,7 @@ def _orphans(folder: Path) -> Iterator[psutil.Process]:
 def _living() -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            # A zombie runs no more; in some containers nobody ever collects it.
-            if process.status() != psutil.STATUS_ZOMBIE:
+            if lives(process):
                 yield process
 
 

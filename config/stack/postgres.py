@@ -19,7 +19,14 @@ import psutil
 
 from config.stack.errors import StackError
 from config.stack.orphans import working_in
-from config.stack.process import LAUNCHER, Account, Program, one_sentence, write_whole
+from config.stack.process import (
+    LAUNCHER,
+    Account,
+    Program,
+    one_sentence,
+    wait_for_ends,
+    write_whole,
+)
 from config.stack.server import Server, clean_environment
 
 # Durability is PostgreSQL's default and stays on: fsync, full_page_writes, synchronous_commit.
@@ -105,7 +112,7 @@ class Postgres(Server):
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=5)
+        wait_for_ends(left)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def program(self) -> Program:

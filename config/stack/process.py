@@ -106,7 +106,7 @@ class Process:
             with contextlib.suppress(psutil.Error):
                 member.kill()
         self._popen.wait()
-        psutil.wait_procs(family, timeout=2)
+        wait_for_ends(family)
         if self._pid_file is not None:
             self._pid_file.unlink(missing_ok=True)
 
@@ -130,6 +130,21 @@ class Process:
     def _signal(self, number: signal.Signals) -> None:
         if self.status() is None:
             self._popen.send_signal(number)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Say whether it runs; a zombie does not, and in some containers nobody ever collects it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for_ends(processes: Sequence[psutil.Process], seconds: float = 3.0) -> None:
+    """Return once all of them have ended, or the time is up."""
+    deadline = time.monotonic() + seconds
+    while any(map(lives, processes)) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def run_to_end(program: Program, output: int) -> int:

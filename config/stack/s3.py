@@ -99,7 +99,7 @@ class ObjectStore(Server):
             },
             # Its own orderly stop takes some 15 s. What it has acknowledged is with the operating
             # system by then, and a kill after the grace loses nothing of it.
-            grace=2.0,
+            grace=1.0,
         )
 
     def tidy(self) -> None:

@@ -16,6 +16,7 @@ from config.stack.errors import StackError
 from config.stack.folder import DataFolder, refusal
 from config.stack.orphans import MARK, end_orphans
 from config.stack.output import Output
+from config.stack.outside import check_outside
 from config.stack.process import one_sentence, write_whole
 from config.stack.server import Server
 from config.stack.servers import KINDS
@@ -58,6 +59,8 @@ class Stack:
             output.say(f"ended {ended} processes that an earlier stack had left behind")
         _check_listening(self._sizes.host, self._sizes.port)
         servers = self._servers()
+        started = {server.variable for server in servers}
+        check_outside(kind.variable for kind in KINDS if kind.variable not in started)
         environment = self._environment(servers)
         units: list[Unit] = [unit for server in servers for unit in server_units(server)]
         units += application_units(

@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from config.stack.errors import StackError
+from config.stack.launch import PR_SET_CHILD_SUBREAPER, prctl
 from config.stack.output import Lines, Output
 from config.stack.process import Process
 from config.stack.units import Unit
@@ -27,9 +29,13 @@ from config.stack.units import Unit
 BACKOFF = (0.1, 0.3, 1.0, 2.0, 4.0)
 # A process that lived this long starts its next life without a wait.
 HEALTHY_SECONDS = 20.0
+# One that can't be asked is taken to serve when it has lived through its imports.
+SETTLED_SECONDS = 2.0
 # How often one that has never served may die before the whole start is given up.
 TRIES = 3
 PROBE_EVERY = 0.1
+# One Ctrl-C may reach us twice, from the terminal and from whoever started us.
+SAME_REQUEST_SECONDS = 0.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -74,19 +80,24 @@ class Supervisor:
         self._run_folder = run_folder
         self._on_ready = on_ready
         self._is_ready = False
-        self._stop_requests = 0
+        self._stop_asked: float | None = None
+        self._in_haste = False
         self._selector = selectors.DefaultSelector()
         self._wake, self._waker = socket.socketpair()
 
     def run(self) -> None:
         """Start everything, keep it running, and return once all of it is stopped."""
         self._listen_to_signals()
+        if sys.platform == "linux":
+            # What our children leave behind becomes ours to collect, not that of a process 1
+            # which in a container may not care.
+            prctl(PR_SET_CHILD_SUBREAPER, 1)
         try:
-            while not self._stop_requests:
+            while self._stop_asked is None and not self._output.broken:
                 self._advance()
-                self._listen(0.05 if not self._is_ready else 0.5)
-                if self._output.broken:
-                    break
+                self._collect_strangers()
+                settled = all(slot.settled for slot in self._slots.values())
+                self._listen(1.0 if settled else 0.05)
         finally:
             self._stop_all()
 
@@ -101,7 +112,7 @@ class Supervisor:
             elif slot.state is State.STARTING and now >= slot.next_probe:
                 self._probe(slot)
             elif slot.state is State.WAITING and now >= slot.not_before and self._may_start(slot):
-                self._start(slot)
+                self._try_to_start(slot)
         if not self._is_ready and all(slot.settled for slot in self._slots.values()):
             self._is_ready = True
             self._on_ready()
@@ -109,6 +120,16 @@ class Supervisor:
     def _may_start(self, slot: Slot) -> bool:
         # A restart waits for nobody: what it needs may be down too, and it copes with that.
         return slot.has_served or all(self._slots[name].settled for name in slot.unit.needs)
+
+    def _try_to_start(self, slot: Slot) -> None:
+        try:
+            self._start(slot)
+        except (OSError, StackError) as error:
+            if not slot.has_served:
+                raise
+            # A full disk, say: what still serves goes on serving.
+            slot.deaths += 1
+            self._start_again(slot, f"can't be started ({error})")
 
     def _start(self, slot: Slot) -> None:
         if slot.unit.before is not None:
@@ -130,7 +151,11 @@ class Supervisor:
         slot.next_probe = time.monotonic() + PROBE_EVERY
 
     def _probe(self, slot: Slot) -> None:
-        if slot.unit.once:
+        """See whether a process that was started serves by now."""
+        if slot.unit.once or slot.process is None:
+            return
+        lived = time.monotonic() - slot.process.started
+        if slot.unit.probe is None and lived < SETTLED_SECONDS:
             return
         try:
             if slot.unit.probe is not None:
@@ -138,8 +163,7 @@ class Supervisor:
         except Exception as error:
             slot.problem = str(error).strip() or type(error).__name__
             slot.next_probe = time.monotonic() + PROBE_EVERY
-            started = slot.process.started if slot.process else 0.0
-            if not slot.has_served and time.monotonic() - started > slot.unit.start_seconds:
+            if not slot.has_served and lived > slot.unit.start_seconds:
                 raise StackError(f"{slot.unit.title} does not serve: {slot.problem}.") from error
             return
         if slot.has_served:
@@ -170,39 +194,50 @@ class Supervisor:
         if not slot.has_served and (slot.unit.once or slot.deaths >= TRIES):
             last = f" Its last line: {slot.tail[-1]}" if slot.tail else ""
             raise StackError(f"{slot.unit.title} failed ({_describe(status)}).{last}")
+        self._start_again(slot, f"ended ({_describe(status)})")
+
+    def _start_again(self, slot: Slot, reason: str) -> None:
         wait = BACKOFF[min(slot.deaths, len(BACKOFF)) - 1]
-        self._output.say(f"{slot.unit.name} ended ({_describe(status)}); it starts again")
+        self._output.say(f"{slot.unit.name} {reason}; it starts again in {wait:g} s")
         slot.state = State.WAITING
         slot.not_before = time.monotonic() + wait
+
+    def _collect_strangers(self) -> None:
+        """Collect the ended processes that our children have left to us."""
+        ours = {slot.process.pid for slot in self._slots.values() if slot.process is not None}
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None or ended.si_pid in ours:
+                    return
+                os.waitpid(ended.si_pid, os.WNOHANG)
 
     def _stop_all(self) -> None:
         """Stop our own code first, then the servers that it uses."""
         running = [slot for slot in self._slots.values() if slot.process is not None]
         if running and not self._output.broken:
             self._output.say("stopping (Ctrl-C once more kills at once)")
-        before = self._stop_requests
-        self._stop([slot for slot in running if not slot.unit.server], before)
-        self._stop([slot for slot in running if slot.unit.server], before)
+        self._stop([slot for slot in running if not slot.unit.server])
+        self._stop([slot for slot in running if slot.unit.server])
         for slot in running:
             if slot.unit.server and slot.unit.before is not None:
                 with contextlib.suppress(OSError):
                     slot.unit.before()
 
-    def _stop(self, slots: list[Slot], before: int) -> None:
+    def _stop(self, slots: list[Slot]) -> None:
         for slot in slots:
             if slot.process is not None:
                 slot.process.ask_to_stop()
         asked = time.monotonic()
         while slots:
             self._listen(0.05)
-            patience = self._stop_requests <= max(before, 1)
             for slot in list(slots):
                 process = slot.process
                 if process is None:
                     slots.remove(slot)
                     continue
                 late = time.monotonic() - asked > process.program.grace
-                if process.status() is not None or late or not patience:
+                if process.status() is not None or late or self._in_haste:
                     process.kill()
                     self._read(slot)
                     self._forget_lines(slot)
@@ -221,7 +256,11 @@ class Supervisor:
         self._selector.register(self._wake, selectors.EVENT_READ, None)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._stop_requests += 1
+        now = time.monotonic()
+        if self._stop_asked is None:
+            self._stop_asked = now
+        elif number == signal.SIGINT and now - self._stop_asked > SAME_REQUEST_SECONDS:
+            self._in_haste = True
 
     def _listen(self, seconds: float) -> None:
         """Pass on what the processes write, until a signal or the time is up."""

@@ -79,7 +79,13 @@ def application_units(
     environment: Mapping[str, str], sizes: Sizes, servers: Collection[str]
 ) -> list[Unit]:
     """Return the units of our own code, which start once the servers that we started serve."""
-    everything = {**clean_environment(), **environment, "PYTHONUNBUFFERED": "1"}
+    everything = {
+        **clean_environment(),
+        **environment,
+        "PYTHONUNBUFFERED": "1",
+        # Has setproctitle, where it is installed, leave the environment that orphans are known by.
+        "SPT_NOENV": "1",
+    }
 
     def unit(
         name: str, title: str, *arguments: str, needs: Iterable[str] = ("migrate", "valkey")
