@@ -119,6 +119,21 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 
+# Where the pages for people lead from an id, by the name it goes under.
+_USER = [("open", "user-detail")]
+_CHAT = [("open", "chat-detail"), ("messages", "chat_messages")]
+PAGES_OF_IDS: dict[str, list[tuple[str, str]]] = {
+    "chat_id": _CHAT,
+    "group_id": [
+        ("open", "group-detail"),
+        ("members", "group-members"),
+        ("messages", "chat_messages"),
+    ],
+    "user_id": _USER,
+    "owner_id": _USER,
+    "sender_id": _USER,
+}
+
 # The tiers that a message is read from, fastest first.
 STRATA_TIERS = ["messaging.tiers.cache.CacheTier", "messaging.tiers.database.DatabaseTier"]
 
@@ -137,7 +152,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # In the database, so that people stay logged in while the cache is away.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
-LOGIN_URL = "admin:login"
+LOGIN_URL = "browse_login"
 LOGIN_REDIRECT_URL = "/"
 
 # HTTPS -----------------------------------------------------------------------------------------
@@ -163,7 +178,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": [
         "common.renderers.JSONRenderer",
-        "common.renderers.BrowsableAPIRenderer",
+        "common.browsable.BrowsableAPIRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": [
         "common.parsers.JSONParser",
@@ -180,6 +195,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "A messaging server: private chats and groups over three tiers of storage.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "ChatKind": "messaging.models.Chat.Kind",
+        "MessageKind": "messaging.models.Message.Kind",
+        "Role": "messaging.models.Membership.Role",
+    },
     # The pages' scripts come from our own origin.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -279,5 +299,9 @@ LOGGING: dict[str, Any] = {
         # Django attaches handlers of its own; everything goes through the one above.
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # Three lines for every task, of which some run each minute; failures still show.
+        "celery.beat": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
+        "celery.worker.strategy": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
+        "celery.app.trace": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
     },
 }
