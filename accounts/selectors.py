@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from accounts import names
 from accounts.models import Block, Token, User
+from common.database import drop_dead_connection
 from common.errors import NotFound
 from common.ids import parse_id
 
@@ -27,6 +28,7 @@ class TokenHolder:
 
 def token_holder(digest: bytes) -> TokenHolder | None:
     """Return the holder of a token that is neither revoked nor expired, of a user not banned."""
+    drop_dead_connection()
     row = (
         Token.objects.filter(
             Q(expires_at__isnull=True) | Q(expires_at__gt=Now()),

@@ -26,7 +26,7 @@ from accounts.serializers import (
 from common.errors import NotFound
 from common.ids import parse_id
 from common.schema import refusal
-from common.views import Verb, caller_id
+from common.views import Reconnecting, Verb, caller_id
 
 SAMPLE_ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
 
@@ -139,7 +139,7 @@ class UnblockUserView(Verb):
         return status.HTTP_204_NO_CONTENT, None
 
 
-class UserViewSet(viewsets.GenericViewSet[User]):
+class UserViewSet(Reconnecting, viewsets.GenericViewSet[User]):
     """Any user may look another up by id; none can list them."""
 
     serializer_class = UserSerializer
@@ -162,7 +162,7 @@ class UserViewSet(viewsets.GenericViewSet[User]):
         return Response(self.get_serializer(selectors.user_by_id(caller_id(request))).data)
 
 
-class BlockViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Block]):
+class BlockViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSet[Block]):
     """Whom the caller blocks, newest first."""
 
     serializer_class = BlockSerializer

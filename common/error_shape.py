@@ -7,14 +7,17 @@ a route never formats an error itself.
 import logging
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
+from django.http import UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from drf_standardized_errors.formatter import ExceptionFormatter
 from drf_standardized_errors.handler import ExceptionHandler as StandardExceptionHandler
 from drf_standardized_errors.types import Error
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ParseError
 from rest_framework.response import Response
 
-from common.errors import DatabaseUnavailable, Unavailable
+from common.errors import BodyTooLarge, DatabaseUnavailable, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +39,14 @@ class Handler(StandardExceptionHandler):
     """The library's handler, which also knows a database that is away from a defect."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
-        """Turn a lost or refused database connection into a 503."""
+        """Turn a lost or refused database connection into a 503, what Django refuses into a 4xx."""
         if isinstance(exc, OperationalError | InterfaceError):
             logger.warning("database unavailable: %s", str(exc).strip().splitlines()[:1])
             return DatabaseUnavailable()
+        if isinstance(exc, RequestDataTooBig):
+            return BodyTooLarge()
+        if isinstance(exc, SuspiciousOperation | MultiPartParserError | UnreadablePostError):
+            return ParseError("The body can't be read as the form that it claims to be.")
         return super().convert_known_exceptions(exc)
 
     def format_exception(self, exc: APIException) -> dict[str, Any]:

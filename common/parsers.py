@@ -12,6 +12,9 @@ from common.errors import BodyTooLarge
 from common.renderers import JSONRenderer
 
 READ_BYTES = 65536
+CSRF_FIELD = "csrfmiddlewaretoken"
+RAW_FIELD = "_json"
+"""The field of a page's form that holds a whole body as JSON."""
 
 
 def loads_object(body: bytes) -> dict[str, Any]:
@@ -108,9 +111,24 @@ class BrowserFormParser(_BrowserOnly, parsers.FormParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return the form's fields, or raise a 413 or 415."""
+        """Return the form's fields, or its JSON where it is the raw form; or raise a 413 or 415.
+
+        A field left empty is one not given. Line ends are what was typed, not the CR LF that a
+        browser makes of them.
+        """
         self.check(parser_context)
-        return super().parse(stream, media_type, parser_context)
+        form = super().parse(stream, media_type, parser_context).copy()
+        raw = form.get(RAW_FIELD)
+        if raw is not None:
+            # The page shows it again, and the check against forged requests looks for its token.
+            (parser_context or {})["request"].raw_body = raw
+            return loads_object(raw.encode()) | {CSRF_FIELD: form.get(CSRF_FIELD, "")}
+        for name, values in list(form.lists()):
+            if any(values):
+                form.setlist(name, [value.replace("\r\n", "\n") for value in values])
+            else:
+                del form[name]
+        return form
 
 
 class BrowserMultiPartParser(_BrowserOnly, parsers.MultiPartParser):

@@ -1,6 +1,5 @@
-"""How an answer is written: orjson for programs, a page with forms for people."""
+"""How an answer is written for programs: orjson. The pages for people are in browsable.py."""
 
-import json
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -48,28 +47,5 @@ class JSONRenderer(renderers.BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the answer's bytes; no data is no body. Indented for the browsable API."""
-        if data is None:
-            return b""
-        written = dumps(data)
-        if (renderer_context or {}).get("indent"):
-            # Through the standard library, since orjson leaves fragments on one line.
-            return json.dumps(orjson.loads(written), indent=2, ensure_ascii=False).encode()
-        return written
-
-
-class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
-    """DRF's page, whose raw form starts from the view's `sample` body."""
-
-    def get_raw_data_form(self, data: Any, view: Any, method: str, request: Any) -> Any:
-        """Return the raw form: JSON alone, with a body that can be sent after small changes."""
-        form = super().get_raw_data_form(data, view, method, request)
-        if not form:
-            return form
-        media_type = view.parser_classes[0].media_type
-        choice: Any = form.fields["_content_type"]
-        choice.choices = [(media_type, media_type)]
-        sample = getattr(view, "sample", None)
-        if sample:
-            form.fields["_content"].initial = json.dumps(sample, indent=2, ensure_ascii=False)
-        return form
+        """Return the answer's bytes; no data is no body."""
+        return b"" if data is None else dumps(data)

@@ -7,6 +7,9 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from common.database import drop_dead_connection
 
 
 def caller_id(request: Request) -> UUID:
@@ -14,7 +17,16 @@ def caller_id(request: Request) -> UUID:
     return cast(UUID, request.user.pk)
 
 
-class Verb(GenericAPIView[Any]):
+class Reconnecting(APIView):
+    """A view that a restart of the database costs no answer."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Begin on a connection that the database has not closed meanwhile."""
+        drop_dead_connection()
+        super().initial(request, *args, **kwargs)
+
+
+class Verb(Reconnecting, GenericAPIView[Any]):
     """One verb of the contract. A subclass names its input serializer and says what is done.
 
     In a browser, `GET` shows what to send and a form to send it with; for any other client it is
@@ -38,10 +50,21 @@ class Verb(GenericAPIView[Any]):
 
     def get(self, request: Request) -> Response:
         """Show a person in a browser what to send; refuse everybody else."""
-        if getattr(request.accepted_renderer, "format", "") != "api":
+        if not self._shows_page(request):
             raise MethodNotAllowed(request.method or "GET")
-        fields: dict[str, Any] = getattr(self.get_serializer(), "fields", {})
-        return Response({name: str(field.help_text or "") for name, field in fields.items()})
+        return Response()
+
+    def get_permissions(self) -> Any:
+        """Let everybody read the page that says what to send."""
+        return [] if self._shows_page(self.request) else super().get_permissions()
+
+    def _shows_page(self, request: Request | None) -> bool:
+        # None while the OpenAPI document is made.
+        return (
+            request is not None
+            and request.method in {"GET", "HEAD"}
+            and getattr(getattr(request, "accepted_renderer", None), "format", "") == "api"
+        )
 
     @property
     def allowed_methods(self) -> list[str]:

@@ -1,18 +1,34 @@
 """Every path of the service. The ones asked most often come first."""
 
 from django.contrib import admin
-from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path, re_path
+
+from common.pages import unknown_path
+from config import views
+
+admin.site.site_header = admin.site.site_title = "Strata"
+admin.site.index_title = "What there is"
 
 urlpatterns = [
     path("", include("messaging.urls")),
     path("", include("chats.urls")),
     path("", include("groups.urls")),
     path("", include("accounts.urls")),
-    path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", views.RootView.as_view(), name="root"),
+    path("healthz", views.LivenessView.as_view(), name="healthz"),
+    path("readyz", views.ReadinessView.as_view(), name="readyz"),
+    path("metrics", views.MetricsView.as_view(), name="metrics"),
+    path("schema/", views.SchemaView.as_view(), name="schema"),
+    path("docs/", views.DocsView.as_view(url_name="schema"), name="docs"),
+    path(
+        "browse/login/",
+        LoginView.as_view(template_name="common/login.html", redirect_authenticated_user=True),
+        name="browse_login",
+    ),
+    path("browse/logout/", LogoutView.as_view(next_page="/"), name="browse_logout"),
     path("admin/", admin.site.urls),
-    path("browse/", include("rest_framework.urls")),
+    re_path(r"", unknown_path, name="unknown"),
 ]
 
 handler400 = "common.pages.bad_request"

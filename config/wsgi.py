@@ -13,16 +13,22 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 import django
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
 from django.http import HttpResponse
 
 from common.wsgi import ChunkedBodies
+from config import counting
 
+# Before the URLs are loaded, and with them what counts.
+counting.share(settings.DATA_DIR / "run")
 django.setup(set_prefix=False)
 
+# They need a session, whatever a request to them looks like.
+BROWSERS_ONLY = ("/admin/", "/browse/")
 
-class BareHandler(WSGIHandler):
+
+class BareHandler(counting.CountingHandler):
     """Django's handler without the middleware that only browsers need, and without signals."""
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -39,6 +45,9 @@ class BareHandler(WSGIHandler):
     ) -> Iterable[bytes]:
         """Answer a request."""
         response = self.get_response(WSGIRequest(environ))
+        if isinstance(response, HttpResponse):
+            # Else the server would send the answer in chunks.
+            response.headers["Content-Length"] = str(len(response.content))
         start_response(
             f"{response.status_code} {response.reason_phrase}",
             [
@@ -59,11 +68,15 @@ class Application:
 
     def __init__(self) -> None:
         self.bare = BareHandler()
-        self.usual = WSGIHandler()
+        self.usual = counting.CountingHandler()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
-        if "HTTP_AUTHORIZATION" in environ and "text/html" not in environ.get("HTTP_ACCEPT", ""):
+        if (
+            "HTTP_AUTHORIZATION" in environ
+            and "text/html" not in environ.get("HTTP_ACCEPT", "")
+            and not environ["PATH_INFO"].startswith(BROWSERS_ONLY)
+        ):
             return self.bare(environ, start_response)
         return self.usual(environ, start_response)
 

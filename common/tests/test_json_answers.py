@@ -1,4 +1,4 @@
-"""How values are written, for programs and for people."""
+"""How values are written."""
 
 import uuid
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -10,7 +10,7 @@ from django.utils.functional import lazystr
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.utils.serializer_helpers import ReturnDict
 
-from common.renderers import BrowsableAPIRenderer, JSONRenderer, dumps
+from common.renderers import JSONRenderer, dumps
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,3 @@ def test_what_can_not_be_written_is_a_defect():
 def test_no_data_is_no_body():
     assert JSONRenderer().render(None) == b""
     assert JSONRenderer().render({}) == b"{}"
-
-
-def test_for_people_it_is_indented_ready_json_included():
-    data = {"é": orjson.Fragment(b'{"a":1}')}
-    written = JSONRenderer().render(data, renderer_context={"indent": 4}).decode()
-    assert written == '{\n  "é": {\n    "a": 1\n  }\n}'
-
-
-def test_the_page_is_for_whoever_asks_for_html():
-    assert BrowsableAPIRenderer.media_type == "text/html"
-    assert BrowsableAPIRenderer.format == "api"
