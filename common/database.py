@@ -13,7 +13,7 @@ from django.db import connection
 
 def drop_dead_connection() -> None:
     """Close this thread's connection if the server has; the next statement opens another."""
-    if connection.connection is None:
+    if connection.connection is None or connection.in_atomic_block:
         return
     if connection.errors_occurred:
         connection.close_if_unusable_or_obsolete()
@@ -30,8 +30,7 @@ def drop_dead_connection() -> None:
 
 def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run one statement and return its rows; raises Django's database errors."""
-    if not connection.in_atomic_block:
-        drop_dead_connection()
+    drop_dead_connection()
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         found: list[tuple[Any, ...]] = cursor.fetchall()
