@@ -1,6 +1,5 @@
 """In a browser: pages that show what to send and forms to send it with, safe from forgery."""
 
-import html
 import re
 
 import pytest
