@@ -138,3 +138,18 @@ def test_the_database_holds_it_too(ada, bob):
     Block.objects.create(blocker=ada, blocked=bob)
     with pytest.raises(IntegrityError), transaction.atomic():
         Block.objects.create(blocker=ada, blocked=bob)
+
+
+@pytest.mark.parametrize(
+    "path", ["/block_user", "/unblock_user", "/logout", "/users/me/", "/blocks/"]
+)
+def test_options_describes_the_route_to_who_may_use_it(ada, anyone, path):
+    response = client_of(ada).options(path)
+    assert response.status_code == 200
+    assert response["Content-Type"] == "application/json"
+    assert anyone.options(path).status_code == 401
+
+
+def test_an_answer_in_another_format_is_a_406(ada):
+    response = client_of(ada).get("/blocks/", HTTP_ACCEPT="application/xml")
+    assert fault(response) == (406, "not_acceptable", None)
