@@ -56,7 +56,7 @@ def fill(user_id: UUID, lease: bytes, moment: int, epoch: int) -> None:
         ",".join(str(chat[0]) for chat in wide), len(kept),
     ]  # fmt: skip
     for number, id_, at, first in kept + wide:
-        args += (number, at, str(id_), first)
+        args += (number, at, str(id_), first or "")
     try:
         scripts.fill_index([], args)
     except CacheUnavailable as error:

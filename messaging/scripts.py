@@ -1,6 +1,5 @@
 """The cache's scripts, and the constants that they and their callers agree on."""
 
-from collections.abc import Iterator
 from itertools import count
 from os import getpid, urandom
 from pathlib import Path
@@ -33,23 +32,20 @@ def life_seconds() -> int:
     return settings.ACTIVE_WINDOW_SECONDS + 600
 
 
-def _nonces() -> Iterator[bytes]:
-    prefix = b"%d.%b" % (getpid(), urandom(6).hex().encode())
-    return (b"%b.%d" % (prefix, number) for number in count())
-
-
 class _Nonce:
     """Lease values that no two readers share, in no two processes."""
 
     def __init__(self) -> None:
         self._owner = 0
-        self._next: Iterator[bytes] = iter(())
+        self._prefix = b""
+        self._numbers = count()
 
     def __call__(self) -> bytes:
         """Return the next one."""
         if self._owner != getpid():
-            self._owner, self._next = getpid(), _nonces()
-        return next(self._next)
+            self._owner = getpid()
+            self._prefix = b"%d.%b" % (self._owner, urandom(6).hex().encode())
+        return b"%b.%d" % (self._prefix, next(self._numbers))
 
 
 new_nonce = _Nonce()

@@ -2,7 +2,8 @@
 --
 -- ARGV: user, lease nonce, moment of the lease (ms), epoch, floor (µs), life (s), wide numbers,
 --       how many chats, then number, time (µs), chat_id, first_seq for each chat of the set,
---       then number, time (µs), chat_id, first_seq for each wide chat.
+--       then number, time (µs), chat_id, first_seq for each wide chat. A chat that the user has left
+--       has no first_seq: what is new there the database is asked for.
 -- Writes only where the lease still stands: a message told of since then has removed it. A score
 -- may be later than what the database said, never earlier.
 local user = ARGV[1]
@@ -16,7 +17,9 @@ local ok, failure = pcall(function()
   redis.call('HSET', view, '#g', gen, '#ms', ARGV[3], '#e', ARGV[4], '#f', ARGV[5], '#w', ARGV[7])
   local chats = tonumber(ARGV[8])
   for i = 9, #ARGV, 4 do
-    redis.call('HSET', view, ARGV[i + 2], ARGV[i] .. ' ' .. ARGV[i + 3])
+    if ARGV[i + 3] ~= '' then
+      redis.call('HSET', view, ARGV[i + 2], ARGV[i] .. ' ' .. ARGV[i + 3])
+    end
     local chat = 'c:' .. ARGV[i]
     local at = redis.call('HGET', chat, 'at')
     if at and tonumber(at) < tonumber(ARGV[i + 1]) then

@@ -278,9 +278,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(STORAGE, migrations.RunSQL.noop),
         migrations.RunSQL(
-            "INSERT INTO messaging_logstate (id) VALUES (1)", "DELETE FROM messaging_logstate"
-        ),
-        migrations.RunSQL(
             [read_sql(name) for name in FUNCTIONS],
             [
                 "DROP FUNCTION messaging_send",

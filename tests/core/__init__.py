@@ -1,0 +1,1 @@
+"""The core across the rooms: the log, the cursor, the tiers and the sweeper together."""

@@ -1,0 +1,22 @@
+"""What the tests of the core share."""
+
+import pytest
+
+from common.cache import cache
+from messaging.sweeper import Sweeper
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache():
+    cache.close()
+    cache.execute("FLUSHDB")
+    yield
+    cache.close()
+
+
+@pytest.fixture
+def sweeper() -> Sweeper:
+    """A sweeper that has swept once, as one always has."""
+    sweeper = Sweeper()
+    sweeper.sweep()
+    return sweeper
