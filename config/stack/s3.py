@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sysconfig
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "strata"
+HEALTH_BUCKET = "strata-health"
 REGION = "us-east-1"
 
 
@@ -116,7 +118,11 @@ class ObjectStore(Server):
         self.tidy()
 
     def probe(self) -> None:
-        """Look for the bucket, and make it at the first start."""
+        """Read an object back, and see that the bucket is there; make both at the first start.
+
+        It answers before its volumes are known to it, and then fails to read what they hold; so
+        the object lies in one, in a bucket of its own.
+        """
         import boto3  # noqa: PLC0415 - slow to import, and not needed with a server from outside
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import ClientError  # noqa: PLC0415
@@ -135,12 +141,20 @@ class ObjectStore(Server):
                     proxies={},
                 ),
             )
+        client = self._client
         try:
-            self._client.head_bucket(Bucket=BUCKET)
+            client.get_object(Bucket=HEALTH_BUCKET, Key="alive")["Body"].read()
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:  # noqa: PLR2004
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
                 raise
-            self._client.create_bucket(Bucket=BUCKET)
+            client.create_bucket(Bucket=HEALTH_BUCKET)
+            client.put_object(Bucket=HEALTH_BUCKET, Key="alive", Body=b"yes")
+        try:
+            client.head_bucket(Bucket=BUCKET)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
+                raise
+            client.create_bucket(Bucket=BUCKET)
 
     def _identities(self) -> dict[str, object]:
         credentials = {

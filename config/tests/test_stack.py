@@ -95,7 +95,8 @@ def one_sentence(text):
 def test_it_starts_from_nothing_stops_on_sigterm_and_keeps_its_data(stack):
     began = time.monotonic()
     stack.start()
-    assert time.monotonic() - began < 20
+    # Others' work on the same cores is not ours.
+    assert time.monotonic() - began < 20 * max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert stack.output().count(READY) == 1
     assert f"{READY} {stack.base_url}/" in stack.output()
     assert serves(stack, 1)
