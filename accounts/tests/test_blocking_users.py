@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from accounts.models import Block
-from accounts.tests.factories import client_of, fault, make_user
+from accounts.tests.factories import client_of, fault, make_token, make_user
 from common.ids import new_id
 from common.tests.servers import at_once
 
@@ -49,8 +49,7 @@ def test_a_block_that_stands_is_answered_as_it_is(ada, bob):
 
 def test_of_many_who_race_one_creates_it(transactional_db):
     ada, bob = make_user(), make_user()
-    client = client_of(ada)
-    token = client._credentials["HTTP_AUTHORIZATION"].split()[1]
+    token = make_token(ada)
     answers = at_once(10, lambda _: block(client_of(token=token), bob.pk))
     assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
     assert len({answer.content for answer in answers}) == 1

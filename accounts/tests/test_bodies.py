@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -124,14 +125,15 @@ def test_a_form_over_the_limit_is_a_413_too(settings):
     assert response.status_code == 413
 
 
-class Slow:
+class Slow(BytesIO):
     """A stream that gives a few bytes at a time, as sockets do."""
 
     def __init__(self, body, step=3):
-        self.body, self.step, self.given = BytesIO(body), step, 0
+        super().__init__(body)
+        self.step, self.given = step, 0
 
     def read(self, size=-1):
-        chunk = self.body.read(min(size, self.step) if size >= 0 else self.step)
+        chunk = super().read(min(size, self.step) if size >= 0 else self.step)
         self.given += len(chunk)
         return chunk
 
@@ -160,8 +162,13 @@ def test_every_object_is_read_as_it_was_written(value):
 
 
 def seen_by_django(environ):
-    seen = {}
-    ChunkedBodies(lambda environ, _: seen.update(environ) or [])(environ, None)
+    seen: dict[str, Any] = {}
+
+    def django(environ, start_response):
+        seen.update(environ)
+        return []
+
+    ChunkedBodies(django)(environ, None)
     return seen["wsgi.input"].read(), seen.get("CONTENT_LENGTH")
 
 

@@ -10,7 +10,7 @@ from accounts.tests.factories import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-HTML = {"HTTP_ACCEPT": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def ada(transactional_db):
 
 @pytest.fixture
 def browser(ada):
-    browser = Client(**HTML, enforce_csrf_checks=True)
+    browser = Client(headers=HTML, enforce_csrf_checks=True)
     browser.force_login(ada)
     return browser
 
@@ -49,7 +49,7 @@ def test_a_verb_s_page_shows_what_to_send(browser, path):
 
 @pytest.mark.parametrize("path", ["/register", "/login"])
 def test_the_open_verbs_have_pages_too(path, transactional_db):
-    page = Client(**HTML).get(path)
+    page = Client(headers=HTML).get(path)
     assert page.status_code == 200
     assert "a long sentence" in page.content.decode()
     assert 'type="password"' in page.content.decode()
@@ -139,7 +139,7 @@ def test_logging_out_ends_the_session(browser):
 
 def test_a_person_logs_in_and_sends(transactional_db):
     make_user("Ada", password=PASSWORD)
-    browser = Client(**HTML, enforce_csrf_checks=True)
+    browser = Client(headers=HTML, enforce_csrf_checks=True)
     token = token_on(browser, "/browse/login/")
     browser.post(
         "/browse/login/",

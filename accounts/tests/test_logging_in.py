@@ -111,7 +111,9 @@ def test_a_token_ends_after_its_lifetime(anyone, settings):
     make_user("ada", password=PASSWORD)
     settings.TOKEN_LIFETIME_DAYS = 2
     token = login(anyone).json()["token"]
-    left = Token.objects.get().expires_at - timezone.now()
+    expires_at = Token.objects.get().expires_at
+    assert expires_at
+    left = expires_at - timezone.now()
     assert timedelta(days=1.9) < left <= timedelta(days=2)
     assert client_of(token=token).get("/users/me/").status_code == 200
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rest_framework.views import APIView
 
 from accounts.models import Block
 from accounts.tests.factories import client_of, fault, make_user
@@ -178,5 +179,5 @@ def client_and_user(django_db_setup, django_db_blocker):
 
 
 def test_the_schema_page_knows_both_parameters():
-    names = {one["name"] for one in CursorPagination().get_schema_operation_parameters(None)}
+    names = {one["name"] for one in CursorPagination().get_schema_operation_parameters(APIView())}
     assert names == {"cursor", "limit"}

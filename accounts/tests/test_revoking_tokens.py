@@ -99,7 +99,7 @@ def test_a_reader_who_read_before_the_revocation_fills_nothing(user, token, monk
         finally:
             connection.close()
 
-    monkeypatch.setattr(tokens.selectors, "token_holder", read_then_wait)
+    monkeypatch.setattr(selectors, "token_holder", read_then_wait)
     thread = threading.Thread(target=reader)
     thread.start()
     assert read.wait(10)
@@ -121,7 +121,7 @@ def test_a_lease_that_ran_out_fills_nothing(user, token, monkeypatch):
         cache.execute("DEL", tokens.lease_key(digest))
         return holder
 
-    monkeypatch.setattr(tokens.selectors, "token_holder", slow)
+    monkeypatch.setattr(selectors, "token_holder", slow)
     assert authenticate_token(token) == user.pk
     assert not cache.execute("EXISTS", entry(token))
 
@@ -137,7 +137,7 @@ def test_a_slow_fill_is_believed_no_longer_than_a_quick_one(user, token, monkeyp
         time.sleep(0.05)
         return holder
 
-    monkeypatch.setattr(tokens.selectors, "token_holder", slow)
+    monkeypatch.setattr(selectors, "token_holder", slow)
     authenticate_token(token)
     assert int(cache.execute("HGET", entry(token), "ms")) <= moments[0]
 
@@ -263,6 +263,7 @@ def test_a_revoked_token_stays_revoked_when_the_cache_comes_back_with_old_conten
     sweep()
     authenticate_token(token)
     dump = admin_client().dump(entry(token))
+    assert dump
     services.logout(digest=tokens.digest(token))
     # What a restart from an old snapshot brings back, later than what is believed by itself.
     admin_client().restore(entry(token), 0, dump)

@@ -89,7 +89,7 @@ def test_names_that_differ_by_case_or_form_have_one_key(text):
 
 
 def test_no_character_makes_a_key_too_long_for_its_column():
-    longest = 0
+    longest = 0.0
     for point in range(sys.maxunicode + 1):
         character = chr(point)
         if unicodedata.category(character) in {"Cs", "Cn", "Co"}:

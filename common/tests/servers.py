@@ -62,7 +62,7 @@ def full_cache() -> Iterator[None]:
         yield
     finally:
         for name, value in before.items():
-            client.config_set(name, value)
+            client.config_set(str(name), str(value))
         cache.close()
 
 

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from django.utils.functional import lazystr
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.serializers import Serializer
 from rest_framework.utils.serializer_helpers import ReturnDict
 
 from common.renderers import JSONRenderer, dumps
@@ -29,7 +30,7 @@ from common.renderers import JSONRenderer, dumps
         (uuid.UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
         (lazystr("text"), '"text"'),
         (ErrorDetail("text", "code"), '"text"'),
-        (ReturnDict({"a": 1}, serializer=None), '{"a":1}'),
+        (ReturnDict({"a": 1}, serializer=Serializer()), '{"a":1}'),
         ((1, 2), "[1,2]"),
         ({1: "a"}, '{"1":"a"}'),
         ("é🦢\u2028", '"é🦢\u2028"'),
