@@ -6,6 +6,7 @@ Nothing is counted, nothing is sorted but by the primary key, no drop-down lists
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -48,6 +49,14 @@ class LeanPaginator(_Paginator):
         return AtLeast(start + found) if found > self.per_page else start + found
 
 
+class LeanChangeList(ChangeList):
+    """A list in its one order, whatever `?o=` asks for: any other would sort the table."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the page's own ordering."""
+        return list(self.model_admin.get_ordering(request))
+
+
 class LeanModelAdmin(_ModelAdmin):
     """For tables that grow without end: newest first, no count, no delete, one query a page."""
 
@@ -59,6 +68,10 @@ class LeanModelAdmin(_ModelAdmin):
     actions_selection_counter = False
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that has one order."""
+        return LeanChangeList
 
     def get_paginator(
         self,

@@ -64,8 +64,9 @@ class AutoSchema(SpectacularAutoSchema):
         return super().get_description()
 
     def get_tags(self) -> list[str]:
-        """Return the room that the route belongs to."""
-        return [type(self.view).__module__.partition(".")[0]]
+        """Return the room that the route belongs to; what belongs to none is the service's."""
+        room = type(self.view).__module__.partition(".")[0]
+        return ["service" if room == "config" else room]
 
     def map_parsers(self) -> list[str]:
         """Return JSON alone: forms are taken from the browsable API's own pages."""
@@ -78,18 +79,30 @@ class AutoSchema(SpectacularAutoSchema):
             return []
         return [OpenApiExample("A body", value=sample, request_only=True)]
 
+    def _get_response_for_code(
+        self, serializer: Any, status_code: str, *args: Any, **kw: Any
+    ) -> Any:
+        """Return one answer; a refusal that names no body has the error shape."""
+        if (
+            status_code >= "4"
+            and isinstance(serializer, OpenApiResponse)
+            and serializer.response is None
+        ):
+            serializer = refusal(str(serializer.description))
+        return super()._get_response_for_code(serializer, status_code, *args, **kw)  # type: ignore[no-untyped-call]
+
     def _get_response_bodies(self, direction: Direction = "response") -> Any:
         answers = super()._get_response_bodies(direction)
         if direction != "response":
             return answers
         common = {"default": "Any other refusal: wrong method, path, type or size of the body."}
-        if self.method == "POST" or self._is_list_view():
+        if self.method == "POST" or self._is_list_view() or self.get_override_parameters():
             common["400"] = "Something sent is malformed; `attr` names it."
         if {} not in self.get_auth():
             common["401"] = "No token, or one that is not valid."
+        if "{" in self.path:
+            common["404"] = "No such thing, or none that you may see."
         for status, description in common.items():
             if status not in answers:
-                answers[status] = self._get_response_for_code(  # type: ignore[no-untyped-call]
-                    refusal(description), status
-                )
+                answers[status] = self._get_response_for_code(refusal(description), status)
         return answers

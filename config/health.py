@@ -84,7 +84,7 @@ def ask_database() -> dict[str, float]:
     """Open a connection of its own and return how many rows PostgreSQL believes the tables have."""
     parameters = connections["default"].get_connection_params()
     parameters["connect_timeout"] = CONNECT_SECONDS
-    tables = [model._meta.db_table for model in COUNTED.values()]  # noqa: SLF001 - Django's own way
+    tables = [model._meta.db_table for model in COUNTED.values()]
     with psycopg.connect(**parameters) as connection:
         found = connection.execute(_ESTIMATES, [tables]).fetchall()
     # -1 is a table that was never analysed.

@@ -195,6 +195,13 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "A messaging server: private chats and groups over three tiers of storage.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "TAGS": [
+        {"name": "accounts", "description": "Who: users, their tokens, whom they block."},
+        {"name": "chats", "description": "Writing to a user, and all chats that you are in."},
+        {"name": "groups", "description": "Groups, who is in them and as what."},
+        {"name": "messaging", "description": "Receiving: what is new, and what there was."},
+        {"name": "service", "description": "The service itself, for programs that watch it."},
+    ],
     "ENUM_NAME_OVERRIDES": {
         "ChatKind": "messaging.models.Chat.Kind",
         "MessageKind": "messaging.models.Message.Kind",
@@ -216,6 +223,9 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
+# On the admin's pages, where seconds matter.
+DATETIME_FORMAT = "Y-m-d H:i:s"
+DATE_FORMAT = "Y-m-d"
 
 # Database --------------------------------------------------------------------------------------
 
@@ -234,6 +244,8 @@ _server_options = {
     "transaction_timeout": DB_TRANSACTION_TIMEOUT_MS,
     "idle_in_transaction_session_timeout": DB_TRANSACTION_TIMEOUT_MS,
     "lock_timeout": DB_TRANSACTION_TIMEOUT_MS * 4 // 5,
+    # Every statement here is short: compiling one costs more than running it.
+    "jit": "off",
 }
 _database_options.setdefault("connect_timeout", 3)
 _database_options |= {

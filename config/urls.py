@@ -3,12 +3,13 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from common.pages import unknown_path
 from config import views
 
 admin.site.site_header = admin.site.site_title = "Strata"
-admin.site.index_title = "What there is"
+admin.site.index_title = "Moderation"
 
 urlpatterns = [
     path("", include("messaging.urls")),
@@ -27,6 +28,8 @@ urlpatterns = [
         name="browse_login",
     ),
     path("browse/logout/", LogoutView.as_view(next_page="/"), name="browse_logout"),
+    # Where browsers look for it on pages that name none, as the admin's.
+    path("favicon.ico", RedirectView.as_view(url="/static/common/strata.svg")),
     path("admin/", admin.site.urls),
     re_path(r"", unknown_path, name="unknown"),
 ]

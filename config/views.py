@@ -19,6 +19,7 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_seriali
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -110,7 +111,7 @@ class OpenView(APIView):
     """For everybody; a token that is sent is not looked at, so that nothing has to be asked."""
 
     authentication_classes = ()
-    permission_classes = ()
+    permission_classes = (AllowAny,)
 
 
 class StartRenderer(BrowsableAPIRenderer):
@@ -239,11 +240,11 @@ class MetricsView(MachineView):
         )
 
 
-class _ErrorsInJSON(APIView):
+class _ErrorsInJSON(OpenView):
     """For what answers other than JSON: its errors are JSON nevertheless."""
 
-    authentication_classes = ()
-    permission_classes = ()
+    # It would describe itself in whatever it answers in.
+    metadata_class = None
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if getattr(response, "exception", False):

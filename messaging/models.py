@@ -73,6 +73,11 @@ class Chat(models.Model):
                 name="a_private_chat_has_two_users",
             ),
         ]
+        # For the moderators, who look for groups among many private chats.
+        indexes = [
+            models.Index(fields=["-id"], name="groups_newest_first", condition=Q(kind="group")),
+            models.Index(fields=["name"], name="groups_by_name", condition=Q(kind="group")),
+        ]
 
     def __str__(self) -> str:
         return self.name or f"{self.kind} {self.id}"
