@@ -167,7 +167,6 @@ def _show(cursor: Cursor, limit: int) -> Answer | None:
             "window": timedelta(seconds=settings.ACTIVE_WINDOW_SECONDS),
             "few": scripts.FEW,
             "at": from_micros(cursor.at),
-            "most": settings.HOT_MESSAGES_PER_CHAT,
         },
     )
     planned = []

@@ -75,9 +75,9 @@ def send_text(
     if outcome == "conflict":
         raise ClientIdTaken
     line = make_line(
-        chat_id=chat_uuid,
+        chat_id=str(chat_uuid),
         seq=seq,
-        sender_id=sender_id,
+        sender_id=str(sender_id),
         kind=Message.Kind.TEXT,
         text=text,
         at=to_micros(sent_at),
@@ -109,14 +109,14 @@ def append_system(
     """
     seq, sent_at = row(_APPEND, (chat.pk, actor_id, text, subject_id))
     line = make_line(
-        chat_id=chat.pk,
+        chat_id=str(chat.pk),
         seq=seq,
-        sender_id=actor_id,
+        sender_id=str(actor_id),
         kind=Message.Kind.SYSTEM,
         text=text,
         at=to_micros(sent_at),
         client_id=None,
-        subject_id=subject_id,
+        subject_id=str(subject_id) if subject_id else None,
     )
     tier_chat = Chat(chat.pk, chat.number)
 

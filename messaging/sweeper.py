@@ -139,14 +139,14 @@ class _Written:
     def tell(self) -> None:
         """Tell the cache of the message, as its sender should have."""
         line = make_line(
-            chat_id=self.id,
+            chat_id=str(self.id),
             seq=self.seq,
-            sender_id=self.sender_id,
+            sender_id=str(self.sender_id),
             kind=self.kind,
             text=self.text,
             at=to_micros(self.sent_at),
             client_id=self.client_id,
-            subject_id=self.subject_id,
+            subject_id=str(self.subject_id) if self.subject_id else None,
         )
         tell_or_raise(
             Told(Chat(self.id, self.number), line, "" if self.wide else readers_of(self.id))

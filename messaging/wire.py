@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
-from uuid import UUID
 
 import orjson
 
@@ -79,31 +78,25 @@ def unpack_lines(first: int, packed: Sequence[bytes]) -> list[Line]:
 
 def make_line(
     *,
-    chat_id: UUID,
+    chat_id: str,
     seq: int,
-    sender_id: UUID,
+    sender_id: str,
     kind: str,
     text: str,
     at: int,
     client_id: str | None,
-    subject_id: UUID | None = None,
+    subject_id: str | None = None,
 ) -> Line:
-    """Return a message's line; `at` is `sent_at` in microseconds since 1970."""
-    sender = str(sender_id)
-    body = orjson.dumps(
-        {
-            "chat_id": str(chat_id),
-            "seq": seq,
-            "sender_id": sender,
-            "kind": kind,
-            "text": text,
-            "sent_at": micros_text(at),
-            "client_id": None,
-        }
+    """Return a message's line; `at` is `sent_at` in microseconds since 1970, ids are texts."""
+    # Only the text needs escaping; put together by hand it costs a third of a dictionary's way.
+    body = (
+        f'{{"chat_id":"{chat_id}","seq":{seq},"sender_id":"{sender_id}","kind":"{kind}","text":'
+    ).encode() + (
+        b'%b,"sent_at":"%b","client_id":null}' % (orjson.dumps(text), micros_text(at).encode())
     )
     owner = quoted = b""
     if client_id is not None:
-        owner = sender.encode()
+        owner = sender_id.encode()
         # The separator may not stand in a field; JSON has another way to write it.
         quoted = orjson.dumps(client_id).replace(b"|", b"\\u007c")
-    return Line(seq, at, str(subject_id).encode() if subject_id else b"", owner, quoted, body)
+    return Line(seq, at, subject_id.encode() if subject_id else b"", owner, quoted, body)

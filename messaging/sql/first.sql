@@ -1,7 +1,7 @@
 -- What a first poll shows as of a moment: the active chats, or else the five latest.
 --
--- Parameters: user, moment (nothing can still commit at or before it), window (interval), few (5),
--- at (what is dated up to it has been shown already) and most (X).
+-- Parameters: user, moment (nothing can still commit at or before it), window (interval), few (5)
+-- and at (what is dated up to it has been shown already).
 -- One row per chat: its last seq and that message's time as of the moment, and the stretches that
 -- the user may see, as [[first, last or null], ...]. A chat whose members joined after the moment
 -- has nothing to show yet: what comes after is news.
@@ -33,8 +33,7 @@ SELECT r.id, r.number, r.kind,
        CASE r.kind WHEN 'group' THEN r.name ELSE other.display_name END AS name,
        r.start_seq, r.end_seq, r.until_seq,
        CASE WHEN %(at)s < '1971-01-01' THEN 1
-            ELSE messaging_seq_after(r.id, greatest(r.first_seq, r.until_seq - %(most)s + 1),
-                                     r.until_seq, %(at)s) END AS from_seq,
+            ELSE messaging_seq_after(r.id, r.start_seq, r.until_seq, %(at)s) END AS from_seq,
        ARRAY(SELECT ARRAY[a.first_seq, a.last_seq] FROM messaging_membership a
               WHERE a.chat_id = r.id AND a.user_id = %(user)s ORDER BY a.first_seq) AS stretches
   FROM ranked r

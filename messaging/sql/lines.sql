@@ -1,10 +1,16 @@
 -- Messages by their seqs, with each chat's last seq in the same snapshot.
 --
--- Parameters: chats, firsts, lasts: three arrays, one place per span. Ordered by chat and seq.
-SELECT span.chat, c.last_seq AS end_seq,
+-- Parameters: numbers, chats, firsts, lasts: arrays, one place per span. The inner query is kept
+-- apart by its order, so that each span is one walk along the index, whatever the planner believes
+-- of a chat's size.
+SELECT span.number, c.last_seq AS end_seq,
        m.seq, m.sender_id, m.kind, m.text, m.sent_at, m.client_id, m.subject_id
-  FROM unnest(%(chats)s::uuid[], %(firsts)s::bigint[], %(lasts)s::bigint[])
-       AS span(chat, first, last)
+  FROM unnest(%(numbers)s::bigint[], %(chats)s::uuid[], %(firsts)s::bigint[], %(lasts)s::bigint[])
+       AS span(number, chat, first, last)
   JOIN messaging_chat c ON c.id = span.chat
-  JOIN messaging_message m ON m.chat_id = span.chat AND m.seq BETWEEN span.first AND span.last
- ORDER BY span.chat, m.seq;
+ CROSS JOIN LATERAL (
+       SELECT i.seq, i.sender_id::text AS sender_id, i.kind, i.text, i.sent_at, i.client_id,
+              i.subject_id::text AS subject_id
+         FROM messaging_message i
+        WHERE i.chat_id = span.chat AND i.seq BETWEEN span.first AND span.last
+        ORDER BY i.seq) AS m;

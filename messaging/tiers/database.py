@@ -20,18 +20,18 @@ class DatabaseTier(Tier):
         found = rows(
             _LINES,
             {
+                "numbers": [span.chat.number for span in missing],
                 "chats": [span.chat.id for span in missing],
                 "firsts": [span.first for span in missing],
                 "lasts": [span.last for span in missing],
             },
         )
-        numbers = {span.chat.id: span.chat.number for span in missing}
+        ids = {span.chat.number: str(span.chat.id) for span in missing}
         lines = reading.lines
-        for chat_id, end, seq, sender_id, kind, text, sent_at, client_id, subject_id in found:
-            number = numbers[chat_id]
+        for number, end, seq, sender_id, kind, text, sent_at, client_id, subject_id in found:
             reading.ends[number] = end
             lines.setdefault(number, {})[seq] = make_line(
-                chat_id=chat_id,
+                chat_id=ids[number],
                 seq=seq,
                 sender_id=sender_id,
                 kind=kind,

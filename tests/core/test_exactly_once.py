@@ -174,7 +174,10 @@ def _chat_of(sent) -> str:
 
 @pytest.mark.parametrize(
     ("most_told", "lines_kept"),
-    [pytest.param(100, 50, id="each member told"), pytest.param(1, 3, id="wide groups, short lists")],
+    [
+        pytest.param(100, 50, id="each member told"),
+        pytest.param(1, 3, id="wide groups, short lists"),
+    ],
 )
 def test_each_message_comes_once_and_in_order_whatever_happens_to_the_cache(
     monkeypatch, most_told, lines_kept
