@@ -22,7 +22,11 @@ CHATTER: Final = {
     "initdb": re.compile(""),
     # Warns of what a background save might meet; ours saves nothing.
     "valkey": re.compile("Memory overcommit must be enabled|ready to exit, bye bye"),
-    "postgres": re.compile("LOG:  (?!database system (is|was)|received)"),
+    "postgres": re.compile(
+        "LOG:  (?!database system (is|was)|received)"
+        "|FATAL:  the database system is (starting up|not yet accepting connections)"
+        "|DETAIL:  Consistent recovery state has not been yet reached"
+    ),
     "worker": re.compile(r"^\s*$"),
     "beat": re.compile(r"^\s*$"),
 }

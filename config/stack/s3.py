@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sysconfig
 from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,9 @@ class ObjectStore(Server):
             "master.port": self.ports["s3-master"],
             "master.port.grpc": self.ports["s3-master-grpc"],
             "master.telemetry": "false",
-            "master.electionTimeout": "1s",
+            # Alone it elects itself; later than this, its volumes wait 5 s for their next try.
+            "master.electionTimeout": "200ms",
+            "master.heartbeatInterval": "50ms",
             "master.volumeSizeLimitMB": 1024,
             # A name instead of its address, which may change from start to start.
             "volume.id": "local",
@@ -120,9 +123,11 @@ class ObjectStore(Server):
     def probe(self) -> None:
         """Read an object back, and see that the bucket is there; make both at the first start.
 
-        It answers before its volumes are known to it, and then fails to read what they hold; so
-        the object lies in one, in a bucket of its own.
+        It answers before its volumes are known to it, fails to read what they hold, and logs each
+        failure at length; so its master is asked first.
         """
+        if not self._knows_its_volumes():
+            raise StackError("its volumes are not there yet")
         import boto3  # noqa: PLC0415 - slow to import, and not needed with a server from outside
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import ClientError  # noqa: PLC0415
@@ -155,6 +160,15 @@ class ObjectStore(Server):
             if error.response["ResponseMetadata"]["HTTPStatusCode"] != HTTPStatus.NOT_FOUND:
                 raise
             client.create_bucket(Bucket=BUCKET)
+
+    def _knows_its_volumes(self) -> bool:
+        connection = HTTPConnection("127.0.0.1", self.ports["s3-master"], timeout=2)
+        try:
+            connection.request("GET", "/dir/status")
+            topology = json.loads(connection.getresponse().read())["Topology"]
+        finally:
+            connection.close()
+        return int(topology["Max"]) > 0
 
     def _identities(self) -> dict[str, object]:
         credentials = {
