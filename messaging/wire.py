@@ -28,15 +28,18 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + micros * MICROSECOND
 
 
-@lru_cache(maxsize=8)
-def _second(seconds: int) -> str:
-    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+@lru_cache(maxsize=64)
+def _day(days: int) -> str:
+    return (EPOCH + timedelta(days=days)).strftime("%Y-%m-%d")
 
 
 def micros_text(micros: int) -> str:
     """Return a time in microseconds as RFC 3339 with six decimals."""
-    seconds, fraction = divmod(micros, 1_000_000)
-    return f"{_second(seconds)}.{fraction:06d}Z"
+    minutes, micros = divmod(micros, 60_000_000)
+    seconds, micros = divmod(micros, 1_000_000)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{_day(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}.{micros:06d}Z"
 
 
 class Line(NamedTuple):

@@ -13,9 +13,11 @@ if not view[3] or not believed(fresh, view[1], view[2], now, tonumber(ARGV[2])) 
   return {'ask', user}
 end
 local n, first = string.match(view[3], '(%d+) (%d+)')
-local chat = redis.call('HMGET', 'c:' .. n, 'start', 'end')
+local chat = redis.call('HMGET', 'c:' .. n, 'start', 'end', 'at')
 local lines = chat[2] and redis.call('LRANGE', 'm:' .. n, 0, -1) or {}
-if #lines == 0 or not chat[1] then
+-- A list that ends before the last message told of misses some in between.
+if #lines == 0 or not chat[1]
+   or tonumber(string.sub(lines[#lines], 1, 16)) < tonumber(chat[3]) then
   redis.pcall('SET', 'cl:' .. n, ARGV[4], 'PX', ARGV[5])
   return {'view', user, n, first}
 end
