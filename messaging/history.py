@@ -18,6 +18,7 @@ class View:
     """What one user may see of one chat."""
 
     chat: Chat
+    viewer: UUID
     stretches: Sequence[tuple[int, int]]
     """(first seq, last seq) of each time the user was in the chat, in order."""
 
@@ -65,6 +66,7 @@ def view(chat_id: UUID, user_id: UUID) -> View:
         raise NotFound
     return View(
         Chat(chat_id, found[0][0]),
+        user_id,
         [(max(first, start), last) for _, start, first, last in found if last >= start],
     )
 
@@ -78,12 +80,12 @@ def page(shown: View, *, before: int | None = None, after: int | None = None, li
             newer=bool(before is not None and shown.stretches and before <= shown.stretches[-1][1]),
             served_from="database",
         )
-    return page_of(shown, spans, read(spans))
+    return page_of(shown, spans, read(spans, shown.viewer))
 
 
 def page_of(shown: View, spans: Sequence[Span], known: Reading) -> Page:
     """Return a page from a reading of its spans; what that lacks the slower tiers are asked for."""
-    reading = read(spans, known=known, skip=1) if known.missing() else known
+    reading = read(spans, shown.viewer, known=known, skip=1) if known.missing() else known
     lines = [line for span in spans for line in reading.found(span)]
     return Page(
         lines,

@@ -6,39 +6,24 @@ Two ways to the same answer. The cache's script answers a poll by itself when it
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
-from common.database import row, rows
+from common.database import row
 from messaging import cursor as cursors
 from messaging import scripts
 from messaging.cursor import Cursor, CursorTooLong
+from messaging.planning import ChatNews, Planned, plan_first, plan_news
 from messaging.sql import read_sql
 from messaging.tiers import Chat, Span, read
-from messaging.wire import Line, from_micros, to_micros
+from messaging.wire import Line, to_micros
 
-_PLAN = read_sql("plan.sql")
-_FIRST = read_sql("first.sql")
 _HORIZON = read_sql("horizon.sql")
 MARGIN = timedelta(microseconds=scripts.MARGIN_MICROS)
 LEAST_PER_CHAT = 8
-
-
-@dataclass(slots=True)
-class ChatNews:
-    """One chat's part of an answer."""
-
-    id: UUID
-    number: int
-    kind: str
-    name: str
-    start: int
-    end: int
-    lines: list[Line] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -122,24 +107,10 @@ def _catch_up(cursor: Cursor, limit: int) -> Answer | None:
 
 def _since(cursor: Cursor, limit: int, moment: int | None) -> Answer | None:
     """Answer with what is new since a cursor; with `moment`, with what is dated up to it alone."""
-    plan = rows(
-        _PLAN,
-        {
-            "user": cursor.user_id,
-            "at": from_micros(cursor.at),
-            "numbers": list(cursor.positions),
-            "positions": [from_micros(at) for at in cursor.positions.values()],
-        },
-    )
-    now, epoch = to_micros(plan[0][0]), plan[0][1]
+    now, epoch, planned = plan_news(cursor)
     if epoch != cursor.epoch:
         return None
-    planned = [
-        (ChatNews(id_, number, kind, name, start, end), first, last)
-        for _, _, id_, number, kind, name, start, end, first, last in plan
-        if id_ is not None
-    ]
-    batch = _gather(planned, cursor.position, limit, moment)
+    batch = _gather(planned, cursor, limit, moment)
     chats, positions, bound = batch.cut(limit)
     newest = max(positions.values(), default=0)
     at = max(newest, now) - scripts.MARGIN_MICROS if moment is None else moment
@@ -159,25 +130,8 @@ def _show(cursor: Cursor, limit: int) -> Answer | None:
     None when the cursor is from before a restore.
     """
     shown_until = cursor.shown_until
-    found = rows(
-        _FIRST,
-        {
-            "user": cursor.user_id,
-            "moment": from_micros(shown_until),
-            "window": timedelta(seconds=settings.ACTIVE_WINDOW_SECONDS),
-            "few": scripts.FEW,
-            "at": from_micros(cursor.at),
-        },
-    )
-    planned = []
-    for id_, number, kind, name, start, end, until, from_seq, stretches in found:
-        seqs = last_visible(stretches, start, until, settings.HOT_MESSAGES_PER_CHAT)
-        first_visible = max(start, min(first for first, _ in stretches))
-        planned += [
-            (ChatNews(id_, number, kind, name, first_visible, end), max(first, from_seq), last)
-            for first, last in seqs
-        ]
-    batch = _gather(planned, cursor.position, limit, None)
+    planned = plan_first(cursor)
+    batch = _gather(planned, cursor, limit, None)
     chats, positions, bound = batch.cut(limit)
     if bound is not None:
         moved = cursor.moved(bound, positions, shown_until=shown_until)
@@ -194,8 +148,8 @@ def _show(cursor: Cursor, limit: int) -> Answer | None:
 
 
 def _gather(
-    planned: Iterable[tuple[ChatNews, int, int]],
-    position: Any,
+    planned: Iterable[Planned],
+    cursor: Cursor,
     limit: int,
     moment: int | None,
 ) -> _Batch:
@@ -211,7 +165,7 @@ def _gather(
         Span(Chat(chat.id, chat.number), first, min(last, first + few))
         for chat, first, last in planned
     ]
-    reading = read(spans)
+    reading = read(spans, cursor.user_id)
     frontiers = [] if moment is None else [moment]
     entries = []
     chats: dict[int, ChatNews] = {}
@@ -219,7 +173,7 @@ def _gather(
     for (chat, _, last), span in zip(planned, spans, strict=True):
         chats.setdefault(chat.number, chat)
         lines = reading.found(span)
-        told = position(chat.number)
+        told = cursor.position(chat.number)
         entries += [(line.at, chat.number, line.seq) for line in lines if line.at > told]
         if span.last < last and lines:
             frontiers.append(lines[-1].at)
@@ -231,20 +185,6 @@ def _gather(
         unread = unread or len(deliverable) < len(entries)
         entries = deliverable
     return _Batch(chats, entries, reading.lines, frontier if unread else None, reading.slowest)
-
-
-def last_visible(
-    stretches: Iterable[tuple[int, int | None]], start: int, until: int, most: int
-) -> list[tuple[int, int]]:
-    """Return the last `most` seqs up to `until` that the stretches show, as (first, last) pairs."""
-    spans: list[tuple[int, int]] = []
-    for first, last in sorted(stretches, reverse=True):
-        high = until if last is None else min(last, until)
-        low = max(first, start, high - most + 1)
-        if low <= high and most > 0:
-            spans.append((low, high))
-            most -= high - low + 1
-    return spans[::-1]
 
 
 def _joined(shown: Iterable[ChatNews], after: Iterable[ChatNews]) -> list[ChatNews]:

@@ -58,6 +58,10 @@ class Chat(models.Model):
     start_seq = models.BigIntegerField(
         db_default=1, help_text="The smallest seq that any tier holds."
     )
+    db_seq = models.BigIntegerField(
+        db_default=1,
+        help_text="The first seq still in the database: all from it on are there, none below.",
+    )
     last_seq = models.BigIntegerField(db_default=0)
     last_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now())
@@ -186,6 +190,43 @@ class Message(models.Model):
                 condition=Q(client_id__isnull=False),
                 name="a_client_id_once_per_sender",
             ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.chat_id}/{self.seq}"
+
+
+class TrimmedSend(models.Model):
+    """What a client_id stood for, kept for as long as a slower tier keeps its message.
+
+    Written when the message leaves the database; `messaging_send` looks here for a client_id that
+    the messages do not know.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    chat = models.ForeignKey(
+        Chat, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    seq = models.BigIntegerField()
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    client_id = models.CharField(max_length=CLIENT_ID_MAX_CHARS)
+    sent_at = models.DateTimeField()
+    digest = models.BinaryField(
+        null=True, help_text="The SHA-256 of the text; null once it has been removed."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["chat", "sender", "client_id"], name="a_trimmed_client_id_once"
+            ),
+            models.UniqueConstraint(fields=["chat", "seq"], name="a_trimmed_seq_once"),
         ]
 
     def __str__(self) -> str:

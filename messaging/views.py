@@ -23,7 +23,8 @@ from messaging import cursor as cursors
 from messaging import history, index, scripts
 from messaging.cursor import Cursor
 from messaging.history import View
-from messaging.inbox import Answer, ChatNews, after_cache, catch_up, first_poll
+from messaging.inbox import Answer, after_cache, catch_up, first_poll
+from messaging.planning import ChatNews
 from messaging.serializers import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -225,12 +226,13 @@ def _page_from_cache(
         return None
     chat = Chat(chat_id, int(number))
     first = max(int(first_seq), int(start))
-    shown = View(chat, [(first, last)])
+    user_id = UUID(viewer.decode())
+    shown = View(chat, user_id, [(first, last)])
     spans = shown.spans(before, after, limit)
     if not spans or (spans[0].first == first and int(first_seq) > 1):
         # Before the seq at which they joined there may be an earlier stretch.
         return None
-    reading = Reading(spans)
+    reading = Reading(spans, user_id)
     reading.add(chat, held)
     reading.slowest = "cache"
     return history.page_of(shown, spans, reading)

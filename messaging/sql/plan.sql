@@ -3,6 +3,8 @@
 -- Parameters: user, at (the cursor's time), numbers and positions (its map, two arrays).
 -- `from_seq` is the first seq of the stretch sent after the chat's position, `until_seq` the last
 -- seq of the stretch; `start_seq` and `end_seq` are the chat's as far as the user may see it.
+-- The stretch begins at `lowest_seq`; what of it is below `db_seq` has left the database, and only
+-- when `from_seq` is the first seq still there can some of it be news.
 -- Every row begins with the database's time before the statement, and the epoch; a user without
 -- news gets one row with nulls behind them.
 WITH news AS (
@@ -12,7 +14,8 @@ SELECT c.id, c.number, c.kind,
        least(c.last_seq, seen.last_seq) AS end_seq,
        messaging_seq_after(c.id, greatest(c.start_seq, s.first_seq),
                            coalesce(s.last_seq, c.last_seq), coalesce(p.at, %(at)s)) AS from_seq,
-       coalesce(s.last_seq, c.last_seq) AS until_seq
+       coalesce(s.last_seq, c.last_seq) AS until_seq,
+       greatest(c.start_seq, s.first_seq) AS lowest_seq, c.db_seq
   FROM messaging_membership s
   JOIN messaging_chat c ON c.id = s.chat_id
   LEFT JOIN unnest(%(numbers)s::bigint[], %(positions)s::timestamptz[]) AS p(number, at)

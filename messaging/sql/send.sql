@@ -19,6 +19,7 @@ CREATE OR REPLACE FUNCTION messaging_send(
 DECLARE
   known record;
   earlier record;
+  trimmed record;
 BEGIN
   opened := false;
   IF p_chat IS NULL THEN
@@ -76,6 +77,17 @@ BEGIN
                       THEN 'repeat' ELSE 'conflict' END;
       seq := earlier.seq;
       sent_at := earlier.sent_at;
+    ELSE
+      -- It may have left the database meanwhile: kept is what tells the text from another.
+      SELECT t.seq, t.sent_at, t.digest INTO trimmed FROM messaging_trimmedsend t
+       WHERE t.chat_id = chat AND t.sender_id = p_sender AND t.client_id = p_client_id;
+      IF FOUND THEN
+        outcome := CASE WHEN trimmed.digest IS NULL
+                          OR trimmed.digest = sha256(convert_to(p_text, 'UTF8'))
+                        THEN 'repeat' ELSE 'conflict' END;
+        seq := trimmed.seq;
+        sent_at := trimmed.sent_at;
+      END IF;
     END IF;
   END IF;
 

@@ -37,10 +37,14 @@ class Reading:
     """One walk down the staircase: what is wanted, and what has been found so far."""
 
     spans: Sequence[Span]
+    viewer: UUID
+    """Who reads: the slowest tier keeps a copy for each user."""
     lines: dict[int, dict[int, Line]] = field(default_factory=dict)
     """Chat number -> seq -> line."""
     ends: dict[int, int] = field(default_factory=dict)
     """Chat number -> the chat's last seq, as a tier that knows said together with its lines."""
+    own: dict[int, set[int]] = field(default_factory=dict)
+    """Chat number -> seqs whose lines are the viewer's own copies: nobody else is to get them."""
     notes: dict[str, Any] = field(default_factory=dict)
     """What a tier wants to find again when it is given lines, under the tier's name."""
     slowest: str = ""
@@ -83,6 +87,14 @@ class Tier:
         """
         raise TypeError(f"{type(self).__name__} can't be read")
 
+    def seq_after(self, span: Span, at: int, viewer: UUID) -> int | None:
+        """Return the smallest seq of a span sent after a time (µs), or `span.last + 1`.
+
+        Asked for what has left the database, all of it visible to the viewer. None when this tier
+        does not hold such things.
+        """
+        return None
+
     def take(self, reading: Reading) -> None:
         """Keep what slower tiers found, if this tier keeps such things."""
 
@@ -93,12 +105,26 @@ def staircase() -> tuple[Tier, ...]:
     return tuple(import_string(path)() for path in settings.STRATA_TIERS)
 
 
-def read(spans: Sequence[Span], *, known: Reading | None = None, skip: int = 0) -> Reading:
+def seq_after(span: Span, at: int, viewer: UUID) -> int:
+    """Return the smallest seq sent after a time (µs) of a span that has left the database.
+
+    Raises `Unavailable` when no tier can say.
+    """
+    for tier in staircase():
+        found = tier.seq_after(span, at, viewer)
+        if found is not None:
+            return found
+    raise Unavailable("A part of this history can't be read right now. Try again.")
+
+
+def read(
+    spans: Sequence[Span], viewer: UUID, *, known: Reading | None = None, skip: int = 0
+) -> Reading:
     """Read spans of chats from the fastest tier that holds each, and fill the faster ones.
 
     `known` is a reading that the first `skip` tiers have answered already.
     """
-    reading = known or Reading(spans)
+    reading = known or Reading(spans, viewer)
     asked = 0
     for asked, tier in enumerate(staircase()):
         if asked < skip:

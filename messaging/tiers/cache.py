@@ -1,6 +1,6 @@
 """The hot tier: the last messages of each recent chat, in the cache."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from django.conf import settings
 
@@ -37,7 +37,7 @@ class CacheTier(Tier):
         fills = []
         for number, (nonce, chat) in leases.items():
             end = reading.ends.get(number)
-            lines = tail(reading.lines.get(number, {}), end)
+            lines = tail(reading.lines.get(number, {}), end, reading.own.get(number, ()))
             if end and lines:
                 fills.append((chat, nonce, lines))
         if not fills:
@@ -63,11 +63,14 @@ class CacheTier(Tier):
             return
 
 
-def tail(lines: dict[int, Line], end: int | None) -> list[Line]:
-    """Return the contiguous lines up to `end`, as many as the cache keeps of a chat."""
+def tail(lines: dict[int, Line], end: int | None, own: Container[int]) -> list[Line]:
+    """Return the contiguous lines up to `end`, as many as the cache keeps of a chat.
+
+    A viewer's own copy ends them: what the cache keeps of a chat is for all its members.
+    """
     found: list[Line] = []
     seq = end or 0
-    while seq in lines and len(found) < settings.HOT_MESSAGES_PER_CHAT:
+    while seq in lines and seq not in own and len(found) < settings.HOT_MESSAGES_PER_CHAT:
         found.append(lines[seq])
         seq -= 1
     return found[::-1]

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import django.db.models.deletion
+from django.conf import settings
+from django.db import migrations, models
+
+from messaging.sql import read_sql
+
+SEND_BEFORE = (Path(__file__).parent / "sql" / "send_0001.sql").read_text(encoding="utf-8")
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("messaging", "0002_find_groups"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        # A default that is a constant rewrites no row.
+        migrations.AddField(
+            model_name="chat",
+            name="db_seq",
+            field=models.BigIntegerField(
+                db_default=1,
+                help_text="The first seq still in the database: all from it on are there, none below.",
+            ),
+        ),
+        migrations.CreateModel(
+            name="TrimmedSend",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("seq", models.BigIntegerField()),
+                ("client_id", models.CharField(max_length=64)),
+                ("sent_at", models.DateTimeField()),
+                (
+                    "digest",
+                    models.BinaryField(
+                        help_text="The SHA-256 of the text; null once it has been removed.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "chat",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="messaging.chat",
+                    ),
+                ),
+                (
+                    "sender",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("chat", "sender", "client_id"), name="a_trimmed_client_id_once"
+                    ),
+                    models.UniqueConstraint(fields=("chat", "seq"), name="a_trimmed_seq_once"),
+                ],
+            },
+        ),
+        migrations.RunSQL(read_sql("send.sql"), SEND_BEFORE),
+    ]
