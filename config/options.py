@@ -191,6 +191,16 @@ S3_BUCKET = _text(_A, "S3_BUCKET", "strata", "The bucket of the archive.")
 S3_ACCESS_KEY_ID = _text(_A, "S3_ACCESS_KEY_ID", "", "The key that may read and write the bucket.")
 S3_SECRET_ACCESS_KEY = _text(_A, "S3_SECRET_ACCESS_KEY", "", "The secret of that key.")
 S3_REGION = _text(_A, "S3_REGION", "us-east-1", "The region that requests are signed for.")
+ARCHIVE_THREADS = _number(
+    _A, "ARCHIVE_THREADS", 8, "threads", "How many objects a run writes or reads at once."
+)
+ARCHIVE_CACHE_SECONDS = _number(
+    _A,
+    "ARCHIVE_CACHE_SECONDS",
+    300,
+    "seconds",
+    "How long the cache keeps an object that somebody scrolled to.",
+)
 
 _M = "Messages"
 HOT_MESSAGES_PER_CHAT = _number(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from celery.schedules import crontab
 from environs import Env, EnvError
 
 from config import options
@@ -46,6 +47,8 @@ try:
     S3_ACCESS_KEY_ID = options.S3_ACCESS_KEY_ID.read(env)
     S3_SECRET_ACCESS_KEY = options.S3_SECRET_ACCESS_KEY.read(env)
     S3_REGION = options.S3_REGION.read(env)
+    ARCHIVE_THREADS = options.ARCHIVE_THREADS.read(env)
+    ARCHIVE_CACHE_SECONDS = options.ARCHIVE_CACHE_SECONDS.read(env)
 
     HOT_MESSAGES_PER_CHAT = options.HOT_MESSAGES_PER_CHAT.read(env)
     DB_MESSAGES_PER_CHAT = options.DB_MESSAGES_PER_CHAT.read(env)
@@ -135,7 +138,11 @@ PAGES_OF_IDS: dict[str, list[tuple[str, str]]] = {
 }
 
 # The tiers that a message is read from, fastest first.
-STRATA_TIERS = ["messaging.tiers.cache.CacheTier", "messaging.tiers.database.DatabaseTier"]
+STRATA_TIERS = [
+    "messaging.tiers.cache.CacheTier",
+    "messaging.tiers.database.DatabaseTier",
+    "archive.tiers.ArchiveTier",
+]
 
 # People ----------------------------------------------------------------------------------------
 
@@ -275,6 +282,23 @@ CACHES: dict[str, Any] = {
     }
 }
 
+# Cold storage ----------------------------------------------------------------------------------
+
+_bucket: dict[str, Any] = {
+    "bucket_name": S3_BUCKET,
+    "endpoint_url": S3_ENDPOINT_URL or None,
+    "region_name": S3_REGION,
+    "access_key": S3_ACCESS_KEY_ID or None,
+    "secret_key": S3_SECRET_ACCESS_KEY or None,
+}
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    # The same bucket for runs, which are patient, and for pages, which somebody waits for.
+    "archive": {"BACKEND": "archive.store.PatientStorage", "OPTIONS": _bucket},
+    "archive-pages": {"BACKEND": "archive.store.BriskStorage", "OPTIONS": _bucket},
+}
+
 # Queue -----------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = REDIS_URL
@@ -294,6 +318,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "save-last-used": {"task": "accounts.tasks.save_last_used", "schedule": 60.0},
     "delete-dead-tokens": {"task": "accounts.tasks.delete_dead_tokens", "schedule": 3600.0},
+    # Two minutes past each hour: nothing dated in the hour before can be committed any more.
+    "backup": {"task": "archive.tasks.backup", "schedule": crontab(minute="2")},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 

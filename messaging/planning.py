@@ -138,8 +138,11 @@ def plan_first(cursor: Cursor) -> list[Planned]:
         first_visible = max(chat.start, min(first for first, _ in chat.stretches))
         news = ChatNews(chat.id, chat.number, chat.kind, chat.name, first_visible, chat.end)
         for first, last in seqs:
-            # What has left the database counts as sent before; whoever reads it sees its time.
-            begin = first if chat.from_seq == chat.db else max(first, chat.from_seq)
+            begin = max(first, chat.from_seq)
+            if chat.from_seq == chat.db > first:
+                # What has left the database counted as sent before: when was it?
+                gone = Span(Chat(chat.id, chat.number), first, min(last, chat.db - 1))
+                begin = seq_after(gone, cursor.position(chat.number), cursor.user_id)
             planned.append((news, begin, last))
     return planned
 

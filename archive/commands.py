@@ -1,0 +1,115 @@
+"""What the archive's commands have in common: what they say, how they end, and that Ctrl-C is safe.
+
+Exit status: 0 done, 1 something failed or was found wrong, 2 wrong use, 130 interrupted.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from django.core.management.base import BaseCommand, CommandParser
+
+from archive.hours import hour_from
+from archive.runs import FAILURES, Shower, Silent
+
+logger = logging.getLogger("archive")
+INTERRUPTED = 130
+
+
+class Bar:
+    """A progress bar with rate and remaining time."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console  # noqa: PLC0415 - only where somebody looks
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self._progress = Progress(
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.speed:,.0f}/s"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task(title, total=None)
+        self._progress.start()
+
+    def total(self, messages: int) -> None:
+        """Take how many there are to go."""
+        self._progress.update(self._task, total=messages)
+
+    def advance(self, messages: int) -> None:
+        """Take how many more are done."""
+        self._progress.advance(self._task, messages)
+
+    def stop(self) -> None:
+        """Leave the bar as it is."""
+        self._progress.stop()
+
+
+class ArchiveCommand(BaseCommand):
+    """A run of the archive from the command line."""
+
+    dry = True
+    """Whether the run deletes or writes, so that it can be asked what it would do."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take what all take."""
+        if self.dry:
+            parser.add_argument(
+                "--dry-run", action="store_true", help="say what would be done and do nothing"
+            )
+        parser.add_argument("--json", action="store_true", help="print the report as one JSON line")
+
+    def finish(self, run: Callable[[Shower], dict[str, Any]], *, as_json: bool) -> None:
+        """Run, report in one line here and one in the log, and exit with the right status."""
+        name = self.__module__.rpartition(".")[2]
+        bar = Bar(name) if sys.stderr.isatty() and not as_json else None
+        try:
+            report = run(bar or Silent())
+        except KeyboardInterrupt:
+            self.stderr.write(f"{name}: interrupted. What was recorded stands; run it again.")
+            sys.exit(INTERRUPTED)
+        except FAILURES as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            report = {"command": name, "ok": False, "failures": [reason]}
+        finally:
+            if bar:
+                bar.stop()
+        logger.log(logging.INFO if report["ok"] else logging.ERROR, "%s: %s", name, shown(report))
+        self.stdout.write(orjson.dumps(report).decode() if as_json else shown(report))
+        if not report["ok"]:
+            sys.exit(1)
+
+
+def shown(report: dict[str, Any]) -> str:
+    """Return a report as a line for people."""
+    parts = ["done" if report["ok"] else "NOT done"]
+    for key, value in report.items():
+        if key == "failures":
+            parts.append("; ".join(value))
+        elif isinstance(value, bool) and key != "ok":
+            parts += [key.replace("_", " ")] if value else []
+        elif key not in ("command", "ok"):
+            parts.append(f"{key.replace('_', ' ')} {value}")
+    return ", ".join(parts)
+
+
+def hour_argument(text: str) -> int:
+    """Return the hour that `2026-11-24T03` names, UTC."""
+    try:
+        return hour_from(datetime.strptime(text, "%Y-%m-%dT%H").replace(tzinfo=UTC))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no hour; give one such as 2026-11-24T03 (UTC)"
+        ) from error

@@ -1,0 +1,89 @@
+"""What cold storage holds: the index that scroll-back, trim, purge and verify go by.
+
+The objects themselves are in the bucket. Nothing here is needed to restore from it.
+"""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from messaging.models import Chat
+
+
+class Watermark(models.Model):
+    """How far a chat is in cold storage: every seq up to `archived_seq` is in a segment."""
+
+    chat = models.OneToOneField(
+        Chat, models.CASCADE, primary_key=True, related_name="+", db_constraint=False
+    )
+    archived_seq = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.chat_id} up to {self.archived_seq}"
+
+
+class Segment(models.Model):
+    """The messages of one chat sent in one hour: seqs without a gap, `first_seq` to `last_seq`.
+
+    Its row is written after the objects of all who could see a message of it have been read back.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    chat = models.ForeignKey(
+        Chat, models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    hour = models.DateTimeField(help_text="The beginning of the hour, UTC.")
+    first_seq = models.BigIntegerField()
+    last_seq = models.BigIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    verified_at = models.DateTimeField(
+        db_default=Now(), help_text="When all its objects were last read back and found right."
+    )
+    purged_at = models.DateTimeField(
+        null=True,
+        help_text="Set when its objects went at the end of retention while its messages are among "
+        "the last of the chat, which the database keeps.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["chat", "hour"], name="a_segment_per_chat_and_hour"),
+            models.UniqueConstraint(
+                fields=["chat", "first_seq"],
+                include=["last_seq"],
+                name="a_segment_begins_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(last_seq__gte=F("first_seq")), name="a_segment_holds_something"
+            ),
+        ]
+        indexes = [models.Index(fields=["hour"], name="segments_by_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.chat_id} {self.hour:%Y-%m-%dT%H}"
+
+
+class HourObject(models.Model):
+    """One user's object of a segment, as it was read back. Its key follows from the three."""
+
+    id = models.BigAutoField(primary_key=True)
+    segment = models.ForeignKey(
+        Segment, models.CASCADE, related_name="objects_of_users", db_index=False
+    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    first_seq = models.BigIntegerField()
+    last_seq = models.BigIntegerField()
+    count = models.BigIntegerField()
+    size = models.BigIntegerField(help_text="Bytes in the bucket.")
+    sha256 = models.BinaryField(max_length=32, help_text="Of the plain bytes.")
+    etag = models.CharField(max_length=128)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["segment", "user"], name="an_object_per_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"object {self.pk}"

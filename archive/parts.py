@@ -1,0 +1,194 @@
+"""A part of a chat, one hour of it or the rest of one: who could see what, and each one's object.
+
+Lines come from the database where it still has them, else from the user's own object, so that what
+has left the database is never dropped from an hour that is written again.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from archive.hours import Damaged, Packed, Packer, key_of, plain_chunks, seq_of, split_lines
+from archive.sql import read_sql
+from archive.store import Store
+from common.database import rows
+from messaging.tiers import Chat, Reading, Span
+from messaging.tiers.database import DatabaseTier
+from messaging.wire import Line
+
+PORTION = 1000
+"""How many messages are in memory at once."""
+_READERS = read_sql("readers.sql")
+_NOBODY = UUID(int=0)
+
+Ranges = tuple[tuple[int, int], ...]
+"""Seqs as (first, last) pairs, in order and apart from each other."""
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """Return ranges, given in order, with neighbours made one."""
+    found: list[tuple[int, int]] = []
+    for first, last in ranges:
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return tuple(found)
+
+
+def size_of(ranges: Ranges) -> int:
+    """Return how many seqs ranges hold."""
+    return sum(last - first + 1 for first, last in ranges)
+
+
+def contains(ranges: Ranges, seq: int) -> bool:
+    """Say whether a seq is in one of the ranges."""
+    return any(first <= seq <= last for first, last in ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the index says of a user's object."""
+
+    sha256: bytes
+    count: int
+    last: int
+    etag: str
+
+
+@dataclass(slots=True)
+class Part:
+    """Seqs `first` to `last` of a chat, all sent in one hour; those from `db_seq` on are rows."""
+
+    chat: Chat
+    hour: int
+    first: int
+    last: int
+    db_seq: int
+    store: Store
+    """Where its objects are."""
+    known: dict[UUID, Known] = field(default_factory=dict)
+    """User -> their object as the index has it."""
+    _kept: list[Line] | None = None
+
+    @property
+    def rows_from(self) -> int:
+        """The first seq that the database has."""
+        return max(self.first, self.db_seq)
+
+    def readers(self) -> dict[UUID, Ranges]:
+        """Return who could see what of it. Ask only once the last seq is settled.
+
+        A membership begins and ends in the transaction of the message that says so, so whatever
+        changes later concerns later seqs.
+        """
+        found = rows(_READERS, {"chat": self.chat.id, "first": self.first, "last": self.last})
+        return {
+            user_id: joined((first, last) for _, first, last in stretches)
+            for user_id, stretches in groupby(found, itemgetter(0))
+        }
+
+    def portions(self) -> Iterator[list[Line]]:
+        """Yield the rows' lines in order, some at a time; raises when one is not there."""
+        if self._kept is not None:
+            yield self._kept
+            return
+        small = self.last - self.rows_from < PORTION
+        for first in range(self.rows_from, self.last + 1, PORTION):
+            span = Span(self.chat, first, min(first + PORTION - 1, self.last))
+            reading = Reading([span], _NOBODY)
+            DatabaseTier().read(reading, [span])
+            lines = reading.found(span)
+            if len(lines) != span.last - span.first + 1:
+                raise Damaged(f"the database lacks some of {self.chat.id}/{first}-{span.last}")
+            if small:
+                self._kept = lines
+            yield lines
+
+    def owners(self) -> set[UUID]:
+        """Return the users whose own copies of the rows differ: they gave client_ids."""
+        return {
+            UUID(line.owner.decode()) for lines in self.portions() for line in lines if line.owner
+        }
+
+    def times(self) -> tuple[int, int]:
+        """Return the times (µs) of the first and the last row."""
+        first = last = 0
+        for lines in self.portions():
+            first = first or lines[0].at
+            last = lines[-1].at
+        return first, last
+
+    def pack(
+        self,
+        user_id: UUID,
+        ranges: Ranges,
+        old: Callable[[], Iterator[tuple[int, bytes]]] | None = None,
+    ) -> Packed:
+        """Return the object of a user who could see those ranges.
+
+        What is no row any more comes from their own object, or from `old`.
+        """
+        viewer = str(user_id).encode()
+        packer = Packer()
+        if self.first < self.rows_from:
+            lines_before = old() if old else self.old_lines(user_id)
+            while some := list(islice(lines_before, PORTION)):
+                packer.add(some)
+        for lines in self.portions():
+            packer.add(
+                (line.seq, line.seen_by(viewer)) for line in lines if contains(ranges, line.seq)
+            )
+        packed = packer.finish()
+        if packed.facts.count != size_of(ranges):
+            raise Damaged(f"{self.key(user_id)} would not hold what its user could see")
+        return packed
+
+    def key(self, user_id: UUID) -> str:
+        """Return the key of a user's object."""
+        return key_of(user_id, self.hour, self.chat.id)
+
+    def old_lines(self, user_id: UUID) -> Iterator[tuple[int, bytes]]:
+        """Yield what a user's object holds from before `db_seq`; raises Missing, Damaged.
+
+        The object may hold more than the index knows, when a run died after writing it; what the
+        index knows is its beginning, and that must be what was read back then.
+        """
+        known = self.known.get(user_id)
+        if known is None:
+            return
+        for seq, raw in checked_lines(self.store, self.key(user_id), known):
+            if seq < self.db_seq:
+                yield seq, raw
+
+
+def checked_lines(store: Store, key: str, known: Known) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that the index knows of an object.
+
+    Raises Missing, and Damaged at the latest when all have been yielded.
+    """
+    sha = hashlib.sha256()
+    count = 0
+    for raw in split_lines(plain_chunks(store.get(key).chunks)):
+        if count == known.count:
+            break
+        sha.update(raw + b"\n")
+        count += 1
+        yield seq_of(raw), raw
+    if count != known.count or sha.digest() != known.sha256:
+        raise Damaged(f"{key} is not what was written")
+
+
+def classes(
+    readers: dict[UUID, Ranges], owners: Collection[UUID]
+) -> Iterator[tuple[list[UUID], Ranges]]:
+    """Yield users whose objects are the same bytes, with what they could see."""
+    alike: dict[Any, list[UUID]] = {}
+    for user_id, ranges in readers.items():
+        alike.setdefault((ranges, user_id if user_id in owners else None), []).append(user_id)
+    for (ranges, _), users in alike.items():
+        yield users, ranges

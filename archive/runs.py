@@ -1,0 +1,133 @@
+"""What every run of the archive has in common: counting, many chats side by side, giving up."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from archive.hours import Damaged
+from archive.locks import Busy, LockLost
+from archive.store import ArchiveUnavailable, Missing
+from common.cache import cache
+
+logger = logging.getLogger(__name__)
+FAILURES_IN_A_ROW = 5
+"""After so many chats in a row that failed, a run gives up: something is away."""
+FAILURES_SHOWN = 20
+FAILURES = (ArchiveUnavailable, Missing, Damaged, Busy, LockLost, DatabaseError)
+
+T = TypeVar("T")
+
+
+class Shower(Protocol):
+    """Where a run says how far it is: a progress bar, or nothing."""
+
+    def total(self, messages: int) -> None:
+        """Take how many messages there are to go."""
+
+    def advance(self, messages: int) -> None:
+        """Take how many more are done."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def total(self, messages: int) -> None:
+        """Ignore it."""
+
+    def advance(self, messages: int) -> None:
+        """Ignore it."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did, counted by its threads."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    failed: int = 0
+    started: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _in_a_row: int = 0
+
+    def add(self, **more: int) -> None:
+        """Count."""
+        with self._lock:
+            for name, number in more.items():
+                self.counts[name] = self.counts.get(name, 0) + number
+
+    def done(self) -> None:
+        """Note that something went well."""
+        with self._lock:
+            self._in_a_row = 0
+
+    def fail(self, what: object, error: BaseException) -> None:
+        """Note that something could not be done."""
+        reason = " ".join(str(error).split()) or type(error).__name__
+        logger.warning("%s: %s", what, reason)
+        with self._lock:
+            self.failed += 1
+            self._in_a_row += 1
+            if len(self.failures) < FAILURES_SHOWN:
+                self.failures.append(f"{what}: {reason}")
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so much failed in a row that the rest would too."""
+        return self._in_a_row >= FAILURES_IN_A_ROW
+
+    def report(self) -> dict[str, Any]:
+        """Return it as data for JSON and the log."""
+        seconds = round(time.monotonic() - self.started, 3)
+        return {
+            "ok": not self.failed,
+            **self.counts,
+            "failed": self.failed,
+            "seconds": seconds,
+            **({"failures": self.failures} if self.failures else {}),
+        }
+
+
+def side_by_side(
+    items: Iterable[T], act: Callable[[T], None], tally: Tally, *, threads: int | None = None
+) -> None:
+    """Act on each item, some at once; what fails of the known ways is noted, the rest raised.
+
+    On Ctrl-C no further one is begun, and those under way are waited for.
+    """
+    threads = threads or max(2, settings.ARCHIVE_THREADS // 2)
+
+    def run(item: T) -> None:
+        try:
+            act(item)
+        except FAILURES as error:
+            tally.fail(item, error)
+        else:
+            tally.done()
+        finally:
+            connection.close()
+            cache.close()
+
+    under_way: set[Future[None]] = set()
+    with ThreadPoolExecutor(threads, thread_name_prefix="chats") as pool:
+        try:
+            for item in items:
+                if tally.hopeless:
+                    tally.counts["given_up"] = 1
+                    break
+                under_way.add(pool.submit(run, item))
+                if len(under_way) >= threads * 2:
+                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+            for future in under_way:
+                future.result()
+        finally:
+            for future in under_way:
+                future.cancel()

@@ -1,0 +1,110 @@
+"""What is no message but must come back too: users, blocks, chats, memberships, without any token.
+
+Each run writes them under `_system/{year}/{day_of_year}/{hour}/`, and last `manifest`, which says
+that the rest is whole. Members are read first and users last: no row names one that is not there.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+from django.db import DatabaseError
+
+from archive.hours import Damaged, Packer, hour_path, plain_chunks
+from archive.sql import read_sql
+from archive.steps import step
+from archive.store import ArchiveUnavailable, Missing, Store
+from common.database import rows
+
+PREFIX = "_system/"
+VERSION = "1"
+PORTION = 2000
+FAILURES = (ArchiveUnavailable, Damaged, DatabaseError)
+
+
+class Table(NamedTuple):
+    """One object of a snapshot."""
+
+    name: str
+    sql: str
+    start: Any
+
+
+TABLES = (
+    Table("memberships", read_sql("snapshot_memberships.sql"), 0),
+    Table("chats", read_sql("snapshot_chats.sql"), 0),
+    Table("blocks", read_sql("snapshot_blocks.sql"), 0),
+    Table("users", read_sql("snapshot_users.sql"), "00000000-0000-0000-0000-000000000000"),
+)
+
+
+def folder(hour: int) -> str:
+    """Return the prefix of an hour's snapshot."""
+    return f"{PREFIX}{hour_path(hour)}/"
+
+
+def write(store: Store, hour: int, *, again: bool) -> None:
+    """Write an hour's snapshot; unless `again`, only where none is whole."""
+    if not again and whole(store, hour):
+        return
+    facts: dict[str, Any] = {}
+    for table in TABLES:
+        step("snapshot.before")
+        packer = Packer()
+        for portion in _portions(table):
+            packer.add(portion)
+        packed = packer.finish()
+        count, sha = packed.facts.count, packed.facts.sha256
+        key = folder(hour) + table.name
+        store.put_plain(
+            key, packed.body(), {"count": str(count), "sha256": sha, "version": VERSION}
+        )
+        facts[table.name] = {"count": count, "sha256": sha}
+        _check(store, key, sha)
+    step("snapshot.manifest")
+    packer = Packer()
+    packer.add([(1, orjson.dumps({"version": int(VERSION), "tables": facts}))])
+    packed = packer.finish()
+    sha = packed.facts.sha256
+    store.put_plain(
+        folder(hour) + "manifest", packed.held, {"count": "1", "sha256": sha, "version": VERSION}
+    )
+    step("snapshot.after")
+
+
+def whole(store: Store, hour: int) -> bool:
+    """Say whether an hour has a snapshot all of whose objects are what its manifest says."""
+    try:
+        for name, facts in manifest(store, hour).items():
+            _check(store, folder(hour) + name, facts["sha256"])
+    except (Missing, Damaged):
+        return False
+    return True
+
+
+def manifest(store: Store, hour: int) -> dict[str, Any]:
+    """Return an hour's manifest: table -> count and sha256; raises Missing, Damaged."""
+    found = store.get(folder(hour) + "manifest")
+    plain = b"".join(plain_chunks(found.chunks))
+    try:
+        tables: dict[str, Any] = orjson.loads(plain)["tables"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged("the manifest can't be read") from error
+    return tables
+
+
+def _check(store: Store, key: str, sha256: str) -> None:
+    sha = hashlib.sha256()
+    for chunk in plain_chunks(store.get(key).chunks):
+        sha.update(chunk)
+    if sha.hexdigest() != sha256:
+        raise Damaged(f"{key} is not what was written")
+
+
+def _portions(table: Table) -> Iterator[list[tuple[int, bytes]]]:
+    after, place = table.start, 0
+    while found := rows(table.sql, {"after": after, "most": PORTION}):
+        yield [(place + n, line.encode()) for n, (_, line) in enumerate(found, 1)]
+        place += len(found)
+        after = found[-1][0]

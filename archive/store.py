@@ -1,0 +1,243 @@
+"""The bucket: put, get, delete and list, through django-storages and its one boto3 client.
+
+Two clients with the same pool and key: a patient one for runs, which tries again with growing
+pauses, and a brisk one for pages, which somebody waits for. What comes out is an object, `Missing`,
+`Changed` (a conditional write that came too late) or `ArchiveUnavailable`.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.core.files.storage import storages
+from storages.backends.s3 import S3Storage
+
+from archive.hours import Facts, Packed
+from common.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CHUNK_BYTES = 256 * 1024
+DELETE_AT_ONCE = 1000
+PAUSE_SECONDS = 2.0
+"""How long pages leave the store alone after it failed one."""
+CONTENT_TYPE = "application/x-ndjson"
+
+
+class ArchiveUnavailable(Unavailable):
+    """Cold storage gave no answer, or not a right one."""
+
+    default_code = "archive_unavailable"
+    default_detail = (
+        "Older messages can't be read for a moment. Send the same request again; "
+        "newer ones are there."
+    )
+
+
+class Missing(Exception):
+    """There is no object of that key."""
+
+
+class Changed(Exception):
+    """The object is not the one that was to be replaced: somebody else wrote it."""
+
+
+class _Storage(S3Storage):  # type: ignore[misc]
+    """django-storages' S3 with our time-outs, pool and retries."""
+
+    attempts = 5
+    read_timeout = 30.0
+
+    def get_default_settings(self) -> dict[str, Any]:
+        """Return the library's settings with ours; those given in STORAGES come on top."""
+        found: dict[str, Any] = super().get_default_settings()
+        return found | {
+            "client_config": Config(
+                connect_timeout=2,
+                read_timeout=self.read_timeout,
+                retries={"mode": "standard", "total_max_attempts": self.attempts},
+                max_pool_connections=settings.ARCHIVE_THREADS * 2,
+                # Our own digest is compared; the default one would change how bodies are sent.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                s3={"addressing_style": "path" if settings.S3_ENDPOINT_URL else "auto"},
+            )
+        }
+
+
+class PatientStorage(_Storage):
+    """For backup and other runs."""
+
+
+class BriskStorage(_Storage):
+    """For pages."""
+
+    attempts = 2
+    read_timeout = 3.0
+
+
+class Found(NamedTuple):
+    """An object that is being read."""
+
+    metadata: dict[str, str]
+    etag: str
+    size: int
+    chunks: Iterator[bytes]
+
+    def facts(self) -> Facts:
+        """Return what it says of itself; raises Damaged."""
+        return Facts.read(self.metadata)
+
+
+class Store:
+    """One client's way to the bucket."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._clients: dict[int, S3Client] = {}
+        self._conditional = True
+        self._left_alone_until = 0.0
+
+    @property
+    def client(self) -> "S3Client":
+        """Return this process' client, which all its threads share."""
+        client = self._clients.get(os.getpid())
+        if client is None:
+            with self._lock:
+                storage: Any = storages[self._name]
+                client = storage.connection.meta.client
+                self._clients = {os.getpid(): client}
+        return client
+
+    def get(self, key: str) -> Found:
+        """Begin to read an object; raises Missing, ArchiveUnavailable."""
+        try:
+            found = self.client.get_object(Bucket=settings.S3_BUCKET, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise _meaning(error) from error
+        body = found["Body"]
+
+        def chunks() -> Iterator[bytes]:
+            try:
+                yield from body.iter_chunks(CHUNK_BYTES)
+            except BotoCoreError as error:
+                raise _meaning(error) from error
+            finally:
+                body.close()
+
+        return Found(found["Metadata"], found["ETag"], found["ContentLength"], chunks())
+
+    def put(self, key: str, packed: Packed, *, replaces: str | None) -> str:
+        """Write an hour object and return its ETag; it replaces that one, or none.
+
+        Raises Changed when another one is there, ArchiveUnavailable.
+        """
+        body = packed.body()
+        options: dict[str, Any] = {"ContentEncoding": "gzip", "ContentType": CONTENT_TYPE}
+        if self._conditional:
+            options |= {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
+        try:
+            answer = self.client.put_object(
+                Bucket=settings.S3_BUCKET,
+                Key=key,
+                Body=body,
+                Metadata=packed.facts.metadata(),
+                **options,
+            )
+        except ClientError as error:
+            if self._conditional and _status(error) == HTTPStatus.NOT_IMPLEMENTED:
+                # The locks alone must do: this server knows no conditional writes.
+                self._conditional = False
+                return self.put(key, packed, replaces=replaces)
+            raise _meaning(error) from error
+        except BotoCoreError as error:
+            raise _meaning(error) from error
+        finally:
+            if not isinstance(body, bytes):
+                body.close()
+        return answer["ETag"]
+
+    def put_plain(self, key: str, body: bytes | IO[bytes], metadata: dict[str, str]) -> None:
+        """Write a gzip'ed object that is no hour object, whatever was there."""
+        try:
+            self.client.put_object(
+                Bucket=settings.S3_BUCKET, Key=key, Body=body, Metadata=metadata,
+                ContentEncoding="gzip", ContentType=CONTENT_TYPE,
+            )  # fmt: skip
+        except (ClientError, BotoCoreError) as error:
+            raise _meaning(error) from error
+        finally:
+            if not isinstance(body, bytes):
+                body.close()
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete up to a thousand objects; those that are not there are fine."""
+        objects = [{"Key": key} for key in keys]
+        if not objects:
+            return
+        try:
+            answer = self.client.delete_objects(
+                Bucket=settings.S3_BUCKET,
+                Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _meaning(error) from error
+        if errors := answer.get("Errors"):
+            raise ArchiveUnavailable(f"{errors[0].get('Key')} could not be deleted")
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[tuple[str, int]]:
+        """Yield the keys below a prefix with their sizes, in order of key."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=settings.S3_BUCKET, Prefix=prefix, StartAfter=after
+        )
+        try:
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    yield entry["Key"], entry["Size"]
+        except (ClientError, BotoCoreError) as error:
+            raise _meaning(error) from error
+
+    def folders(self, prefix: str) -> list[str]:
+        """Return the prefixes one level below a prefix."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=settings.S3_BUCKET, Prefix=prefix, Delimiter="/"
+        )
+        try:
+            return [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise _meaning(error) from error
+
+    def check_awake(self) -> None:
+        """Raise ArchiveUnavailable when the store failed a page a moment ago."""
+        if time.monotonic() < self._left_alone_until:
+            raise ArchiveUnavailable
+
+    def failed(self) -> None:
+        """Leave the store alone for a moment."""
+        self._left_alone_until = time.monotonic() + PAUSE_SECONDS
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _meaning(error: ClientError | BotoCoreError) -> Exception:
+    """Return what an error of the client means to us."""
+    if isinstance(error, ClientError):
+        if error.response.get("Error", {}).get("Code") in ("NoSuchKey", "NotFound", "404"):
+            return Missing(str(error))
+        if _status(error) in (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT):
+            return Changed(str(error))
+    return ArchiveUnavailable()
+
+
+patient = Store("archive")
+brisk = Store("archive-pages")

@@ -1,0 +1,22 @@
+"""What the tests of cold storage share: an empty bucket and an empty cache."""
+
+import pytest
+
+from archive import store
+from common.cache import cache
+
+
+def keys(prefix: str = "") -> list[str]:
+    """Return the bucket's keys."""
+    return [key for key, _ in store.patient.keys(prefix)]
+
+
+@pytest.fixture(autouse=True)
+def _empty():
+    cache.close()
+    cache.execute("FLUSHDB")
+    for start in range(0, len(found := keys()), 1000):
+        store.patient.delete(found[start : start + 1000])
+    store.brisk._left_alone_until = 0.0
+    yield
+    cache.close()

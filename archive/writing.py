@@ -1,0 +1,127 @@
+"""Writing hour objects so that each is there, read back and right, before anything is recorded."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import connection
+
+from archive.hours import Damaged, Facts, Packed, plain_chunks
+from archive.locks import ChatLock
+from archive.steps import step
+from archive.store import ArchiveUnavailable, Changed, Missing, Store
+
+TRIES = 4
+
+
+class Written(NamedTuple):
+    """An object that was read back."""
+
+    user_id: UUID
+    facts: Facts
+    size: int
+    etag: str
+
+
+def read_back(store: Store, key: str) -> tuple[Facts, str, int]:
+    """Read an object whole; return what it says of itself, its ETag and size.
+
+    Raises Missing, and Damaged when its bytes are not what it says.
+    """
+    found = store.get(key)
+    facts = found.facts()
+    sha = hashlib.sha256()
+    count = 0
+    for chunk in plain_chunks(found.chunks):
+        sha.update(chunk)
+        count += chunk.count(b"\n")
+    if sha.hexdigest() != facts.sha256 or count != facts.count:
+        raise Damaged(f"{key} is not what its metadata say")
+    return facts, found.etag, found.size
+
+
+def write_object(
+    store: Store, key: str, packed: Packed, lock: ChatLock, *, replaces: str | None
+) -> tuple[str, int]:
+    """Write an object and read it back; return its ETag and size.
+
+    `replaces` is the ETag of the one that is to be there now, None for none. Where another is
+    there, as a run that died leaves it, it is replaced too, but only while the lock is still ours:
+    a run that was thought dead must not undo what another has done since.
+    """
+    for _ in range(TRIES):
+        try:
+            step("put.before")
+            store.put(key, packed, replaces=replaces)
+            step("put.after")
+        except (Changed, Missing):
+            replaces = _there_now(store, key, packed, lock)
+            if replaces is None:
+                continue
+        try:
+            facts, etag, size = read_back(store, key)
+        except Missing:
+            replaces = None
+        except Damaged:
+            replaces = store.get(key).etag
+        else:
+            if facts == packed.facts:
+                step("read_back.after")
+                return etag, size
+            replaces = etag
+    raise ArchiveUnavailable(f"{key} can't be written so that it reads back")
+
+
+def _there_now(store: Store, key: str, packed: Packed, lock: ChatLock) -> str | None:
+    """Return the ETag of what is there instead, None for nothing; raises LockLost."""
+    lock.check()
+    try:
+        return store.get(key).etag
+    except Missing:
+        return None
+
+
+class Writers:
+    """Threads that write objects, for all chats of a run; a chat has only so many on the way."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="objects")
+        self._at_once = threads * 2
+
+    def write_all(
+        self, tasks: Iterable[Callable[[], Written]], each: Callable[[Written], None]
+    ) -> list[Written]:
+        """Run tasks, taken one by one as others end; return their results, or raise an error.
+
+        After an error no further one is begun, and those under way are waited for.
+        """
+        written: list[Written] = []
+        under_way: set[Future[Written]] = set()
+        try:
+            for task in tasks:
+                under_way.add(self._pool.submit(_alone, task))
+                if len(under_way) >= self._at_once:
+                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        written.append(future.result())
+                        each(written[-1])
+            for future in under_way:
+                written.append(future.result())
+                each(written[-1])
+        finally:
+            wait(under_way)
+        return written
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _alone(task: Callable[[], Written]) -> Written:
+    """Run a task in its thread; a connection that it needed is not kept."""
+    try:
+        return task()
+    finally:
+        connection.close()
