@@ -15,6 +15,7 @@ from archive.locks import chat_lock
 from archive.models import HourObject, Segment, Watermark
 from archive.tests.conftest import keys
 from archive.tests.world import (
+    add,
     bucket,
     chat_of,
     date,
@@ -23,11 +24,11 @@ from archive.tests.world import (
     moment,
     overwrite,
     read,
+    remove,
     talk,
     told,
 )
 from common.tests.servers import at_once
-from groups import services as groups
 from messaging.models import Chat
 from tests.core.people import Person
 
@@ -92,11 +93,11 @@ def test_who_leaves_and_comes_back_within_an_hour_gets_both_stretches_and_no_mor
     eve = Person("eve")
     group_id = ada.group(bob)
     ada.tell(group_id, "before")
-    groups.add_user_to_group(actor_id=ada.id, group_id=group_id, user_id=eve.id)
+    add(ada, group_id, eve)
     ada.tell(group_id, "seen")
-    groups.remove_user_from_group(actor_id=ada.id, group_id=group_id, user_id=eve.id)
+    remove(ada, group_id, eve)
     ada.tell(group_id, "hidden")
-    groups.add_user_to_group(actor_id=ada.id, group_id=group_id, user_id=eve.id)
+    add(ada, group_id, eve)
     ada.tell(group_id, "seen too")
     date(group_id, every(1, 8))
     shown = told(eve, group_id)
@@ -111,7 +112,7 @@ def test_who_saw_nothing_in_an_hour_has_no_object_of_it(people):
     ada, bob = people
     group_id = ada.group()
     ada.tell(group_id, "alone")
-    groups.add_user_to_group(actor_id=ada.id, group_id=group_id, user_id=bob.id)
+    add(ada, group_id, bob)
     date(group_id, [*every(1, 2), moment("2026-01-07 04:00:00")])
     backups.backup()
     assert keys(f"{bob.id}/") == [f"{bob.id}/2026/007/04/{group_id}"]

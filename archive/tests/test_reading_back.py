@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from archive import backup as backups
 from archive import store
 from archive.tests.world import (
+    add,
     chat_of,
     cut_rows,
     date,
@@ -16,12 +17,12 @@ from archive.tests.world import (
     moment,
     overwrite,
     read,
+    remove,
     talk,
     told,
 )
 from common.cache import cache
 from common.tests.servers import paused_cache
-from groups import services as groups
 from messaging.models import Message
 from tests.core.people import Person
 
@@ -37,7 +38,12 @@ def reads_of(monkeypatch) -> list[str]:
     """Collect the keys that pages read from the bucket."""
     asked: list[str] = []
     get = store.brisk.get
-    monkeypatch.setattr(store.brisk, "get", lambda key: asked.append(key) or get(key))
+
+    def noted(key: str) -> store.Found:
+        asked.append(key)
+        return get(key)
+
+    monkeypatch.setattr(store.brisk, "get", noted)
     return asked
 
 
@@ -93,9 +99,9 @@ def test_who_came_back_sees_both_stretches_and_nothing_between(people):
     ada, bob = people
     group_id = ada.group(bob)
     ada.tell(group_id, "one")
-    groups.remove_user_from_group(actor_id=ada.id, group_id=group_id, user_id=bob.id)
+    remove(ada, group_id, bob)
     ada.tell(group_id, "hidden")
-    groups.add_user_to_group(actor_id=ada.id, group_id=group_id, user_id=bob.id)
+    add(ada, group_id, bob)
     for number in range(5):
         ada.tell(group_id, f"again {number}")
     date(group_id, every(3, 10))
@@ -161,7 +167,7 @@ def _as_of(person: Person, at, shown=None) -> str:
     from messaging import cursor as cursors
     from messaging.wire import to_micros
 
-    old = cursors.decode_own(person.cursor, person.id)
+    old = cursors.decode_own(person.cursor or "", person.id)
     until = to_micros(shown) if shown else 0
     return cursors.encode(cursors.Cursor(person.id, old.epoch, to_micros(at), shown_until=until))
 

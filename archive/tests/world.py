@@ -64,6 +64,18 @@ def talk(one: Person, other: Person, times: Iterable[datetime], *, prefix: str =
     return chat_id
 
 
+def add(actor: Person, group_id: UUID, person: Person) -> None:
+    """Make a person a member of a group."""
+    response = actor.post("/add_user_to_group", group_id=str(group_id), user_id=str(person.id))
+    assert response.status_code == 201, response.content
+
+
+def remove(actor: Person, group_id: UUID, person: Person) -> None:
+    """Remove a person from a group."""
+    response = actor.post("/remove_user_from_group", group_id=str(group_id), user_id=str(person.id))
+    assert response.status_code == 200, response.content
+
+
 def every(minutes: float, count: int, start: str = "2026-01-07 03:00:00") -> list[datetime]:
     """Return that many times, so many minutes apart."""
     return [moment(start) + timedelta(minutes=minutes * n) for n in range(count)]
