@@ -1,6 +1,7 @@
 """Whether each object is what was written; writing it again, to the same bytes, if it is not."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
@@ -30,6 +31,8 @@ from archive.store import Missing, Store, patient
 from archive.writing import Written, write_object
 from messaging.models import TrimmedSend
 from messaging.tiers import Chat
+
+logger = logging.getLogger(__name__)
 
 
 class Problem(NamedTuple):
@@ -122,23 +125,31 @@ def check_segment(
         return True
     with chat_lock(part.chat.number) as lock:
         segment = load(segment_id)
-        if segment is None:
-            return True
-        part = part_of(segment, patient)
-        right = True
-        for problem in list(problems_of(part, chosen)):
-            tally.add(wrong=1)
+        return segment is None or mend(
+            part_of(segment, patient), chosen, lock, tally, repair=repair
+        )
+
+
+def mend(
+    part: Part, chosen: dict[UUID, Ranges], lock: ChatLock, tally: Tally, *, repair: bool
+) -> bool:
+    """Check objects of a part and, if asked, write wrong ones again; return whether all is right.
+
+    Needs the chat's lock.
+    """
+    right, readers = True, part.readers()
+    for problem in list(problems_of(part, chosen)):
+        tally.add(wrong=1)
+        try:
             if not repair:
-                right = False
-                tally.fail(problem.key, Damaged(problem.reason))
-                continue
-            try:
-                rewrite(part, problem.user_id, readers, lock)
-            except FAILURES as error:
-                right = False
-                tally.fail(problem.key, error)
-            else:
-                tally.add(repaired=1)
+                raise Damaged(problem.reason)
+            rewrite(part, problem.user_id, readers, lock)
+        except FAILURES as error:
+            right = False
+            tally.fail(problem.key, error)
+        else:
+            logger.warning("%s: %s; written again", problem.key, problem.reason)
+            tally.add(repaired=1)
     return right
 
 

@@ -87,3 +87,24 @@ class HourObject(models.Model):
 
     def __str__(self) -> str:
         return f"object {self.pk}"
+
+
+class RetentionRun(models.Model):
+    """What one purge found due and did: the proof that retention is kept."""
+
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, help_text="Empty while it runs, or when killed.")
+    days = models.IntegerField(help_text="How long objects were kept at the time.")
+    before = models.DateTimeField(help_text="Hours that had ended by then were due.")
+    due = models.BigIntegerField(default=0, help_text="Objects.")
+    deleted = models.BigIntegerField(default=0, help_text="Objects.")
+    kept = models.BigIntegerField(default=0, help_text="Objects that the index still knows.")
+    freed = models.BigIntegerField("bytes freed", default=0)
+    oldest = models.DateTimeField("oldest hour remaining", null=True)
+    failed = models.IntegerField(default=0, help_text="Chats that were left for the next run.")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M}: {self.deleted} of {self.due}"

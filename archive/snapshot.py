@@ -6,12 +6,13 @@ that the rest is whole. Members are read first and users last: no row names one 
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
 from django.db import DatabaseError
 
-from archive.hours import Damaged, Packer, hour_path, plain_chunks
+from archive.hours import Damaged, Packer, hour_from, hour_path, plain_chunks
 from archive.sql import read_sql
 from archive.steps import step
 from archive.store import ArchiveUnavailable, Missing, Store
@@ -108,3 +109,25 @@ def _portions(table: Table) -> Iterator[list[tuple[int, bytes]]]:
         yield [(place + n, line.encode()) for n, (_, line) in enumerate(found, 1)]
         place += len(found)
         after = found[-1][0]
+
+
+def hour_of_key(key: str) -> int | None:
+    """Return the hour of a snapshot's object by its key; None for what is none."""
+    parts = key.removeprefix(PREFIX).split("/")
+    try:
+        year, day, hour, _ = parts
+        start = datetime.strptime(f"{year}/{day}", "%Y/%j").replace(tzinfo=UTC)
+        return hour_from(start + timedelta(hours=int(hour)))
+    except ValueError:
+        return None
+
+
+def newest(store: Store) -> int | None:
+    """Return the hour of the newest whole snapshot: walks back from the last, folder by folder."""
+    for year in reversed(store.folders(PREFIX)):
+        for day in reversed(store.folders(year)):
+            for hour in reversed(store.folders(day)):
+                found = hour_of_key(hour + "manifest")
+                if found is not None and whole(store, found):
+                    return found
+    return None

@@ -5,6 +5,8 @@ import logging
 from celery import shared_task
 
 from archive import backup as backups
+from archive import purge as purges
+from archive import trim as trims
 
 logger = logging.getLogger(__name__)
 
@@ -14,4 +16,20 @@ def backup() -> bool:
     """Back up what was sent before the last full hour, missed hours included. Idempotent."""
     report = backups.backup()
     logger.info("backup: %s", report)
+    return bool(report["ok"])
+
+
+@shared_task
+def trim() -> bool:
+    """Take out of the database what cold storage holds for everyone. Idempotent."""
+    report = trims.trim()
+    logger.info("trim: %s", report)
+    return bool(report["ok"])
+
+
+@shared_task
+def purge() -> bool:
+    """Delete the objects past retention. Idempotent."""
+    report = purges.purge()
+    logger.info("purge: %s", report)
     return bool(report["ok"])

@@ -320,6 +320,8 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "delete-dead-tokens": {"task": "accounts.tasks.delete_dead_tokens", "schedule": 3600.0},
     # Two minutes past each hour: nothing dated in the hour before can be committed any more.
     "backup": {"task": "archive.tasks.backup", "schedule": crontab(minute="2")},
+    "trim": {"task": "archive.tasks.trim", "schedule": crontab(minute="32")},
+    "purge": {"task": "archive.tasks.purge", "schedule": crontab(hour="4", minute="47")},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from common.cache import CacheUnavailable
+from common.cache import CacheUnavailable, cache
 from common.database import rows
 from messaging import scripts
 from messaging.sql import read_sql
@@ -65,6 +65,17 @@ def tell(told: Told) -> bool:
 def tell_or_raise(told: Told) -> None:
     """Tell the cache of a message; raises `CacheUnavailable`."""
     scripts.tell([], told.arguments())
+
+
+def forget_chat(number: int) -> None:
+    """Have the cache forget a chat, and whoever is about to fill it, after its start has moved.
+
+    Where the cache is away nothing is lost: a page whose start is gone asks the database.
+    """
+    try:
+        cache.execute("DEL", f"c:{number}", f"m:{number}", f"w:{number}", f"cl:{number}")
+    except CacheUnavailable as error:
+        logger.info("cache not told of the start of chat %d: %s", number, error)
 
 
 def chat_facts(chat_ids: Sequence[UUID]) -> dict[UUID, list[Any]]:

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from accounts import tokens
 from accounts.authentication import authenticate_token
 from common.cache import CacheUnavailable
-from common.errors import NotFound
+from common.errors import NotFound, Unavailable
 from common.ids import parse_id
 from common.quick import Quick, json_response, plain_body
 from common.renderers import dumps
@@ -206,7 +206,11 @@ class HistoryView(Quick, GenericAPIView[Any]):
             found = scripts.page(keys, args)
         except CacheUnavailable:
             return None
-        page = _page_from_cache(chat_id, found, before, after, limit)
+        try:
+            page = _page_from_cache(chat_id, found, before, after, limit)
+        except Unavailable:
+            # The chat's start may have moved; if not, the database's answer is the same refusal.
+            return None
         if page is None:
             return None
         body = dumps(shown_page(page, found[1], request, limit))

@@ -14,6 +14,51 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="RetentionRun",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "started_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "finished_at",
+                    models.DateTimeField(
+                        help_text="Empty while it runs, or when killed.", null=True
+                    ),
+                ),
+                ("days", models.IntegerField(help_text="How long objects were kept at the time.")),
+                (
+                    "before",
+                    models.DateTimeField(help_text="Hours that had ended by then were due."),
+                ),
+                ("due", models.BigIntegerField(default=0, help_text="Objects.")),
+                ("deleted", models.BigIntegerField(default=0, help_text="Objects.")),
+                (
+                    "kept",
+                    models.BigIntegerField(
+                        default=0, help_text="Objects that the index still knows."
+                    ),
+                ),
+                ("freed", models.BigIntegerField(default=0, verbose_name="bytes freed")),
+                ("oldest", models.DateTimeField(null=True, verbose_name="oldest hour remaining")),
+                (
+                    "failed",
+                    models.IntegerField(
+                        default=0, help_text="Chats that were left for the next run."
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["-id"],
+            },
+        ),
+        migrations.CreateModel(
             name="Watermark",
             fields=[
                 (

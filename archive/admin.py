@@ -1,0 +1,15 @@
+"""The moderators' page of what retention did: to look, not to touch."""
+
+from django.contrib import admin
+
+from archive.models import RetentionRun
+from common.admin import ReadOnlyModelAdmin
+
+
+@admin.register(RetentionRun)
+class RetentionRunAdmin(ReadOnlyModelAdmin):
+    """Each purge: what was due, went and stayed."""
+
+    list_display = (
+        "started_at", "finished_at", "days", "due", "deleted", "kept", "freed", "oldest", "failed",
+    )  # fmt: skip

@@ -1,0 +1,156 @@
+"""Retention: objects of hours that ended more than Z days ago go, and nothing younger, ever.
+
+An hour is told by its key, never by a listing's dates; the time is the database's. First the index
+says that the hour is gone and the chat's start moves, so that no reader asks for it; then the
+objects go; then their rows. Killed between, the next run finds the rows and goes on.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Min, Sum
+from django.db.models.functions import Now
+
+from archive import snapshot
+from archive.hours import hour_from, hour_start, key_of, parse_key
+from archive.locks import ChatLock, chat_lock
+from archive.models import HourObject, RetentionRun, Segment
+from archive.runs import Shower, Silent, Tally, side_by_side
+from archive.sql import read_sql
+from archive.steps import step
+from archive.store import DELETE_AT_ONCE, patient
+from archive.trim import settle_start
+from common.database import row, rows
+from messaging.telling import forget_chat
+from messaging.tiers import Chat
+
+_CHATS = read_sql("chats_to_purge.sql")
+CHATS_AT_ONCE = 500
+HOUR = timedelta(hours=1)
+
+
+class NoRetention(Exception):
+    """ARCHIVE_RETENTION_DAYS is less than one day: that would delete what was just written."""
+
+
+def purge(
+    *, dry_run: bool = False, sweep: bool = False, shower: Shower | None = None
+) -> dict[str, Any]:
+    """Delete the objects of hours past retention; leave a row that says what was due and went.
+
+    With `sweep`, list the bucket for objects that the index does not know: they are reported, and
+    removed only past retention. Raises NoRetention.
+    """
+    shower, tally = shower or Silent(), Tally()
+    days = settings.ARCHIVE_RETENTION_DAYS
+    if days < 1:
+        raise NoRetention
+    before: datetime = row("SELECT clock_timestamp()", ())[0] - timedelta(days=days)
+    due = HourObject.objects.filter(segment__hour__lte=before - HOUR)
+    (number, size) = due.aggregate(n=Count("pk"), size=Sum("size")).values()
+    tally.add(due=number, deleted=0, bytes=0)
+    if dry_run:
+        tally.add(bytes=size or 0)
+        if sweep:
+            _sweep(before, tally, dry_run=True)
+        return {"command": "purge", "dry_run": True, "before": before.isoformat(), **tally.report()}
+    run = RetentionRun.objects.create(days=days, before=before, due=number)
+    shower.total(number)
+
+    def act(chat: Chat) -> None:
+        with chat_lock(chat.number) as lock:
+            shower.advance(purge_chat(chat, before, lock, tally))
+
+    side_by_side(_chats(before), act, tally)
+    _purge_snapshots(before, tally)
+    if sweep:
+        _sweep(before, tally, dry_run=False)
+    left = HourObject.objects.aggregate(n=Count("pk"), oldest=Min("segment__hour"))
+    tally.add(kept=left["n"])
+    RetentionRun.objects.filter(pk=run.pk).update(
+        finished_at=Now(), deleted=tally.counts["deleted"], freed=tally.counts["bytes"],
+        kept=left["n"], oldest=left["oldest"], failed=tally.failed,
+    )  # fmt: skip
+    oldest = left["oldest"].isoformat() if left["oldest"] else None
+    return {"command": "purge", "before": before.isoformat(), "oldest": oldest, **tally.report()}
+
+
+def _chats(before: datetime) -> Iterator[Chat]:
+    after = UUID(int=0)
+    while found := rows(_CHATS, {"before": before, "after": after, "most": CHATS_AT_ONCE}):
+        yield from (Chat(id_, number) for id_, number in found)
+        after = found[-1][0]
+
+
+def purge_chat(chat: Chat, before: datetime, lock: ChatLock, tally: Tally) -> int:
+    """Purge a chat's hours that ended by a moment; return how many objects went."""
+    segments = Segment.objects.filter(chat=chat.id, hour__lte=before - HOUR)
+    step("purge.before")
+    with transaction.atomic():
+        lock.check()
+        segments.filter(purged_at=None).update(purged_at=Now())
+        moved = settle_start(chat.id)
+        step("purge.inside")
+    step("purge.hidden")
+    if moved:
+        forget_chat(chat.number)
+    due = HourObject.objects.filter(segment__chat=chat.id, segment__hour__lte=before - HOUR)
+    deleted = 0
+    while some := list(due.select_related("segment").order_by("pk")[:DELETE_AT_ONCE]):
+        lock.check()
+        patient.delete(key_of(one.user_id, hour_from(one.segment.hour), chat.id) for one in some)
+        step("purge.deleted")
+        HourObject.objects.filter(pk__in=[one.pk for one in some]).delete()
+        step("purge.rows")
+        deleted += len(some)
+        tally.add(deleted=len(some), bytes=sum(one.size for one in some))
+    settle_start(chat.id)
+    return deleted
+
+
+def _purge_snapshots(before: datetime, tally: Tally) -> None:
+    """Delete the snapshots of hours past retention, but for the newest one."""
+    newest = snapshot.newest(patient)
+    if newest is None:
+        return
+    limit = min(hour_from(before - HOUR), newest - 1)
+    old: Iterator[str] = (
+        key
+        for key, _ in patient.keys(snapshot.PREFIX)
+        if (hour := snapshot.hour_of_key(key)) is not None and hour <= limit
+    )
+    while some := list(islice(old, DELETE_AT_ONCE)):
+        patient.delete(some)
+        tally.add(snapshot_objects=len(some))
+
+
+def _sweep(before: datetime, tally: Tally, *, dry_run: bool) -> None:
+    """Find objects that the index does not know, and remove those past retention."""
+    tally.add(stray=0, stray_removed=0, foreign=0)
+    keys = (key for key, _ in patient.keys("") if not key.startswith(snapshot.PREFIX))
+    while some := list(islice(keys, DELETE_AT_ONCE)):
+        named = {key: parse_key(key) for key in some}
+        tally.add(foreign=sum(parsed is None for parsed in named.values()))
+        parsed = {key: name for key, name in named.items() if name is not None}
+        known = set(
+            HourObject.objects.filter(
+                segment__chat__in={chat for _, _, chat in parsed.values()},
+                segment__hour__in={hour_start(hour) for _, hour, _ in parsed.values()},
+                user__in={user for user, _, _ in parsed.values()},
+            ).values_list("user", "segment__hour", "segment__chat")
+        )
+        strays = [
+            (key, hour)
+            for key, (user, hour, chat) in parsed.items()
+            if (user, hour_start(hour), chat) not in known
+        ]
+        tally.add(stray=len(strays))
+        past = [key for key, hour in strays if hour_start(hour + 1) <= before]
+        if past and not dry_run:
+            patient.delete(past)
+            tally.add(stray_removed=len(past))

@@ -1,0 +1,80 @@
+"""Verify: reads objects, all or a sample, and says which are not what was written; mends them."""
+
+import random
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from archive.checking import check_segment
+from archive.models import HourObject, Segment
+from archive.runs import Shower, Silent, Tally, side_by_side
+from common.database import rows
+
+PORTION = 1000
+_GAPS = """
+SELECT chat_id, first_seq
+  FROM (SELECT chat_id, first_seq,
+               lag(last_seq) OVER (PARTITION BY chat_id ORDER BY first_seq) AS before
+          FROM archive_segment) AS listed
+ WHERE before + 1 <> first_seq
+ LIMIT 100
+"""
+
+
+class Choice(NamedTuple):
+    """A segment, and whose objects of it are to be read; None for all."""
+
+    segment_id: int
+    users: set[UUID] | None
+
+    def __str__(self) -> str:
+        return f"segment {self.segment_id}"
+
+
+def verify(
+    *, sample: float = 1.0, repair: bool = False, shower: Shower | None = None
+) -> dict[str, Any]:
+    """Check objects against their keys, their own words, the index and who could see what.
+
+    `sample` is the share of objects to read. With `repair`, what is wrong is written again from
+    the database or from other members' copies.
+    """
+    shower, tally = shower or Silent(), Tally()
+    tally.add(segments=0, objects=0, wrong=0, repaired=0)
+    shower.total(Segment.objects.filter(purged_at=None).count())
+    for chat_id, seq in rows(_GAPS, ()):
+        tally.fail(f"chat {chat_id}", ValueError(f"the index lacks what comes before seq {seq}"))
+
+    def act(choice: Choice) -> None:
+        right = check_segment(choice.segment_id, tally, repair=repair, users=choice.users)
+        if right and choice.users is None:
+            rows(
+                "UPDATE archive_segment SET verified_at = clock_timestamp() WHERE id = %s"
+                " RETURNING id",
+                (choice.segment_id,),
+            )
+        tally.add(segments=1)
+        shower.advance(1)
+
+    side_by_side(_choices(sample), act, tally)
+    return {"command": "verify", "sample": sample, **tally.report()}
+
+
+def _choices(sample: float) -> Iterator[Choice]:
+    after = 0
+    while found := list(
+        Segment.objects.filter(pk__gt=after, purged_at=None)
+        .order_by("pk")
+        .values_list("pk", flat=True)[:PORTION]
+    ):
+        after = found[-1]
+        if sample >= 1:
+            yield from (Choice(segment_id, None) for segment_id in found)
+            continue
+        chosen: dict[int, set[UUID]] = {}
+        for segment_id, user_id in HourObject.objects.filter(segment__in=found).values_list(
+            "segment", "user"
+        ):
+            if random.random() < sample:  # noqa: S311 - a sample, no secret
+                chosen.setdefault(segment_id, set()).add(user_id)
+        yield from (Choice(segment_id, users) for segment_id, users in chosen.items())
