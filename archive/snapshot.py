@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import DatabaseError
 
-from archive.hours import Damaged, Packer, hour_from, hour_path, plain_chunks
+from archive.hours import Damaged, Packer, hour_from, hour_path, plain_chunks, split_lines
 from archive.sql import read_sql
 from archive.steps import step
 from archive.store import ArchiveUnavailable, Missing, Store
@@ -131,3 +131,9 @@ def newest(store: Store) -> int | None:
                 if found is not None and whole(store, found):
                     return found
     return None
+
+
+def read(store: Store, hour: int, table: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a snapshot's table; raises Missing, Damaged."""
+    for raw in split_lines(plain_chunks(store.get(folder(hour) + table).chunks)):
+        yield orjson.loads(raw)
