@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from archive import checking, snapshot
+from archive import checking, erase, snapshot
 from archive.chat_backup import Progress, backup_chat
 from archive.hours import hour_from, hour_start
 from archive.runs import Shower, Silent, Tally, side_by_side
@@ -81,6 +81,7 @@ def backup(
         tally.add(chats=1)
 
     try:
+        erase.finish(tally)
         side_by_side(targets(), act, tally)
         if hour is not None:
             checking.repair_hour(hour, tally)

@@ -61,7 +61,13 @@ def next_part(chat: Chat, cutoff: datetime, store: Store) -> tuple[Part, int] | 
 def known_objects(segment_id: int) -> dict[UUID, Known]:
     """Return what the index knows of a segment's objects."""
     return {
-        entry.user_id: Known(bytes(entry.sha256), entry.count, entry.last_seq, entry.etag)
+        entry.user_id: Known(
+            bytes(entry.sha256),
+            entry.count,
+            entry.last_seq,
+            entry.etag,
+            bytes(entry.next_sha256) if entry.next_sha256 else None,
+        )
         for entry in HourObject.objects.filter(segment=segment_id)
     }
 
@@ -125,6 +131,6 @@ def record(part: Part, written: list[Written]) -> None:
         ],
         update_conflicts=True,
         unique_fields=["segment", "user"],
-        update_fields=["first_seq", "last_seq", "count", "size", "sha256", "etag"],
+        update_fields=["first_seq", "last_seq", "count", "size", "sha256", "etag", "next_sha256"],
         batch_size=1000,
     )

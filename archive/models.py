@@ -79,6 +79,11 @@ class HourObject(models.Model):
     size = models.BigIntegerField(help_text="Bytes in the bucket.")
     sha256 = models.BinaryField(max_length=32, help_text="Of the plain bytes.")
     etag = models.CharField(max_length=128)
+    next_sha256 = models.BinaryField(
+        max_length=32,
+        null=True,
+        help_text="What it is about to become, while a message is being erased from it.",
+    )
 
     class Meta:
         constraints = [
@@ -87,6 +92,39 @@ class HourObject(models.Model):
 
     def __str__(self) -> str:
         return f"object {self.pk}"
+
+
+class Erasure(models.Model):
+    """A message whose text is to go; done when no tier has it any more."""
+
+    chat = models.ForeignKey(
+        Chat, models.CASCADE, related_name="+", db_constraint=False, db_index=False
+    )
+    seq = models.BigIntegerField()
+    asked_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["chat", "seq"], name="an_erasure_once")]
+        indexes = [
+            models.Index(fields=["id"], name="erasures_to_do", condition=Q(done_at__isnull=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.chat_id}/{self.seq}"
+
+
+class ErasedUser(models.Model):
+    """A user whose archive was deleted, for whom no object is ever written again."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+"
+    )
+    asked_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return str(self.user_id)
 
 
 class RetentionRun(models.Model):

@@ -37,6 +37,8 @@ class Held:
     count: int
     size: int
     sha256: bytes
+    next_sha256: bytes | None = None
+    """What it is about to become, while a message is being erased from it."""
 
     def name(self, viewer: UUID) -> str:
         """Return its key in the cache: of one content, so that nothing there is ever stale."""
@@ -96,8 +98,8 @@ class ArchiveTier(Tier):
 
 
 def _held(fields: Sequence[Any]) -> Held:
-    hour, first, last, count, size, sha256 = fields
-    return Held(hour_from(hour), first, last, count, size, bytes(sha256))
+    hour, first, last, count, size, sha256, coming = fields
+    return Held(hour_from(hour), first, last, count, size, bytes(sha256), coming and bytes(coming))
 
 
 def read_lines(span: Span, viewer: UUID, held: Held, page: dict[str, bytes]) -> list[Line]:
@@ -159,7 +161,7 @@ def checked(packed: Iterable[bytes], held: Held, first: int, last: int) -> list[
         count += 1
         if first <= seq_of(raw) <= last:
             lines.append(raw)
-    if count != held.count or sha.digest() != held.sha256:
+    if count != held.count or sha.digest() not in (held.sha256, held.next_sha256):
         raise Damaged("it is not what was written")
     return lines
 

@@ -8,11 +8,32 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ("accounts", "0001_initial"),
         ("messaging", "0003_what_leaves_the_database"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
+        migrations.CreateModel(
+            name="ErasedUser",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="+",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "asked_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("done_at", models.DateTimeField(null=True)),
+            ],
+        ),
         migrations.CreateModel(
             name="RetentionRun",
             fields=[
@@ -121,6 +142,14 @@ class Migration(migrations.Migration):
                 ("sha256", models.BinaryField(help_text="Of the plain bytes.", max_length=32)),
                 ("etag", models.CharField(max_length=128)),
                 (
+                    "next_sha256",
+                    models.BinaryField(
+                        help_text="What it is about to become, while a message is being erased from it.",
+                        max_length=32,
+                        null=True,
+                    ),
+                ),
+                (
                     "user",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
@@ -138,6 +167,45 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+        ),
+        migrations.CreateModel(
+            name="Erasure",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("seq", models.BigIntegerField()),
+                (
+                    "asked_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("done_at", models.DateTimeField(null=True)),
+                (
+                    "chat",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="messaging.chat",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("done_at__isnull", True)),
+                        fields=["id"],
+                        name="erasures_to_do",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("chat", "seq"), name="an_erasure_once")
+                ],
+            },
         ),
         migrations.AddIndex(
             model_name="segment",
