@@ -75,7 +75,12 @@ class Process:
         self.pid = self._popen.pid
         self.started = time.monotonic()
         if pid_file is not None:
-            write_whole(pid_file, f"{self.pid}\n")
+            try:
+                write_whole(pid_file, f"{self.pid}\n")
+            except OSError:
+                # A full disk, say; nobody would know of the process.
+                self.kill()
+                raise
 
     def status(self) -> int | None:
         """Return the exit status, negative for a signal, or None while it runs."""
