@@ -69,6 +69,8 @@ end
 
 for user, first in string.gmatch(ARGV[8], '(%x[%x-]+) (%d+)') do
   local index = 'i:' .. user
+  -- Also where there is an index: a reader may be about to write it anew with what it read before.
+  redis.call('DEL', 'il:' .. user)
   if redis.call('EXISTS', index) == 1 then
     local reply = redis.pcall('ZADD', index, 'GT', ARGV[4], n)
     if reply == 1 then
@@ -76,8 +78,6 @@ for user, first in string.gmatch(ARGV[8], '(%x[%x-]+) (%d+)') do
       shorten(user, index)
     end
     if type(reply) == 'table' and reply.err then redis.call('DEL', index, 'v:' .. user) end
-  else
-    redis.call('DEL', 'il:' .. user)
   end
 end
 if ARGV[9] ~= '' then
