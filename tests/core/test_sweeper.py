@@ -178,8 +178,8 @@ def test_a_reader_that_was_overtaken_does_not_overwrite_an_index_either(people):
     lease, moment = index.take_lease(bob.id)
     ada.say(bob, "between the read and the fill")
     told = cache.execute("DUMP", f"i:{bob.id}")
-    index.fill(bob.id, lease, moment, 1)
     assert cache.execute("GET", f"il:{bob.id}") is None, "the telling takes the lease away"
+    index.fill(bob.id, lease, moment, 1)
     assert cache.execute("DUMP", f"i:{bob.id}") == told
     assert bob.drain() == ["between the read and the fill"]
 
