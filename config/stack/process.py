@@ -138,9 +138,15 @@ class Process:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Say whether it runs; a zombie does not, and in some containers nobody ever collects it."""
+    """Say whether any of it runs.
+
+    A zombie does not, and in some containers nobody ever collects it; but its main thread may be
+    one already while others still hold its ports and files.
+    """
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        if not process.is_running():
+            return False
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     except psutil.NoSuchProcess:
         return False
 
