@@ -28,5 +28,7 @@ class ChatSerializer(serializers.Serializer[Any]):
     )
     start = serializers.IntegerField(help_text="The first seq there is, as far as you may see.")
     end = serializers.IntegerField(help_text="The last seq there is, as far as you may see.")
-    last_at = serializers.DateTimeField(help_text="When its last message was sent.")
+    last_at = serializers.DateTimeField(
+        source="shown_last_at", help_text="When the last message that you may see was sent."
+    )
     created_at = serializers.DateTimeField()

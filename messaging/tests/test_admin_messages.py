@@ -77,7 +77,7 @@ def test_by_chat_and_sender_in_either_order(browser, two):
 
 
 @pytest.mark.parametrize(
-    "query", ["nobody", str(uuid.uuid4()), "be", "a b c", "\x00", "\ud800", "%", "' OR 1=1"]
+    "query", ["nobody", str(uuid.uuid4()), "be", "a b c", "\ud800", "%", "' OR 1=1"]
 )
 def test_what_is_nothing_finds_nothing(browser, two, query):
     assert listed(browser, query.encode("utf-8", "replace").decode()) == []
@@ -153,7 +153,7 @@ def test_a_message_is_shown_whole_with_raw_ids(browser, two):
 
 
 def test_text_is_shown_not_run(browser, two):
-    ada, _, first, _ = two
+    first = two[2]
     Message.objects.filter(chat=first, seq=3).update(text="<script>alert(1)</script>")
     assert "<script>alert" not in browser.get(LIST).content.decode()
 
