@@ -54,6 +54,22 @@ def test_a_gap_that_later_messages_hid_is_closed(people, sweeper):
     assert bob.received[-1][2] == "this one is told"
 
 
+def test_a_list_filled_by_one_does_not_hide_what_others_were_not_told(people, sweeper):
+    ada, bob = people
+    eve = Person()
+    group_id = ada.group(bob, eve)
+    bob.drain()
+    assert bob.poll()["served_from"] == "cache"
+    for key in admin_client().keys("[cm]:*"):
+        cache.execute("DEL", key)
+    untold(lambda: ada.tell(group_id, "news"))
+    # A reader fills the chat's list from the database, with the untold message in it.
+    eve.client.get(f"/chats/{group_id}/messages/")
+    assert eve.drain()[-1] == "news"
+    sweeper.sweep()
+    assert bob.drain() == ["news"]
+
+
 def test_a_page_never_ends_before_a_message_that_was_told(people, sweeper):
     ada, bob = people
     untold(lambda: ada.say(bob, "lost on the way"))
