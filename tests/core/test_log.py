@@ -120,7 +120,12 @@ def test_a_send_that_waited_for_a_block_is_refused():
 def test_a_message_is_dated_after_the_wait_for_its_chat():
     ada, bob = Person(), Person()
     ada.say(bob, "first")
-    writing = threading.Thread(target=lambda: (bob.say(ada, "waited"), connection.close()))
+
+    def write() -> None:
+        bob.say(ada, "waited")
+        connection.close()
+
+    writing = threading.Thread(target=write)
     with transaction.atomic():
         chat = Chat.objects.select_for_update(no_key=True).get()
         writing.start()

@@ -140,7 +140,7 @@ def test_a_cache_that_comes_back_with_old_contents_is_not_believed(people):
         ada.say(bob, f"{number}")
     client.flushdb()
     for key, contents in old.items():
-        client.restore(key, 0, contents)
+        client.restore(key, 0, contents or b"")
     # The pause was too long to go through: a new generation begins.
     client.hset("fresh", mapping={"since": 1, "ms": 1})
     assert Sweeper().sweep().new_generation
@@ -182,7 +182,7 @@ def test_a_full_cache_costs_no_message(people):
 def test_a_reader_that_was_overtaken_does_not_fill(people):
     ada, bob = people
     cache.execute("DEL", f"i:{bob.id}", f"v:{bob.id}")
-    lease, moment = index.take_lease(bob.id)
+    lease, moment = index.take_lease(bob.id) or (b"", 0)
     ada.say(bob, "between the miss and the fill")
     index.fill(bob.id, lease, moment, 1)
     assert not cache.execute("EXISTS", f"i:{bob.id}")
@@ -191,7 +191,7 @@ def test_a_reader_that_was_overtaken_does_not_fill(people):
 
 def test_a_reader_that_was_overtaken_does_not_overwrite_an_index_either(people):
     ada, bob = people
-    lease, moment = index.take_lease(bob.id)
+    lease, moment = index.take_lease(bob.id) or (b"", 0)
     ada.say(bob, "between the read and the fill")
     told = cache.execute("DUMP", f"i:{bob.id}")
     assert cache.execute("GET", f"il:{bob.id}") is None, "the telling takes the lease away"
