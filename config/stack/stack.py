@@ -114,7 +114,9 @@ class Stack:
     def _on_ready(self, output: Output, environment: dict[str, str]) -> None:
         lines = [env_line(*pair) for pair in environment.items() if pair[0] not in PRIVATE]
         write_whole(self._folder.path / "env", "".join(lines))
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._sizes.host, self._sizes.host)  # noqa: S104
+        host = _in_url(
+            {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._sizes.host, self._sizes.host)
+        )  # noqa: S104
         output.say(
             f"Strata is ready: http://{host}:{self._sizes.port}/ (pages /docs/ and /admin/, "
             f"data in {self._folder.path}, Ctrl-C stops it)"
@@ -145,7 +147,12 @@ def _allowed_hosts(host: str) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104
         # Whoever opens it to the network is reached by names that we can't know.
         return "*"
-    return ",".join(dict.fromkeys(["localhost", "127.0.0.1", "[::1]", host, socket.gethostname()]))
+    names = ["localhost", "127.0.0.1", "[::1]", _in_url(host), socket.gethostname()]
+    return ",".join(dict.fromkeys(names))
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _check_listening(host: str, port: int) -> None:
