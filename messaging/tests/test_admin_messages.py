@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -126,7 +126,7 @@ def test_no_statement_walks_the_table(browser, two, query):
     query = {"chat": str(two[2].pk), "both": f"{two[2].pk} ada"}.get(query, query)
     with CaptureQueriesContext(connection) as captured:
         listed(browser, query)
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         for entry in captured:
             if "messaging_message" in entry["sql"]:
@@ -165,7 +165,7 @@ def test_a_message_of_nobody_is_shown(browser, two):
 
 
 def test_nothing_can_be_written(browser, two):
-    message = Message.objects.first()
+    message = Message.objects.get(text="a1")
     assert browser.post(f"{LIST}{message.pk}/change/", {"text": "x"}).status_code == 403
     assert browser.get(f"{LIST}add/").status_code == 403
     assert browser.post(f"{LIST}{message.pk}/delete/", {"post": "yes"}).status_code == 403
