@@ -21,7 +21,7 @@ from config.stack.process import one_sentence, write_whole
 from config.stack.server import Server
 from config.stack.servers import KINDS
 from config.stack.supervisor import Supervisor
-from config.stack.units import Sizes, Unit, application_units, server_units
+from config.stack.units import Sizes, Unit, application_units, reachable, server_units
 
 # What a server on this machine alone, without HTTPS, needs otherwise than one on the internet.
 LOCAL_DEFAULTS = {
@@ -114,9 +114,7 @@ class Stack:
     def _on_ready(self, output: Output, environment: dict[str, str]) -> None:
         lines = [env_line(*pair) for pair in environment.items() if pair[0] not in PRIVATE]
         write_whole(self._folder.path / "env", "".join(lines))
-        host = _in_url(
-            {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._sizes.host, self._sizes.host)
-        )  # noqa: S104
+        host = _in_url(reachable(self._sizes.host))
         output.say(
             f"Strata is ready: http://{host}:{self._sizes.port}/ (pages /docs/ and /admin/, "
             f"data in {self._folder.path}, Ctrl-C stops it)"
