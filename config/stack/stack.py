@@ -62,6 +62,7 @@ class Stack:
         started = {server.variable for server in servers}
         check_outside(kind.variable for kind in KINDS if kind.variable not in started)
         environment = self._environment(servers)
+        text = _env_text(environment)
         units: list[Unit] = [unit for server in servers for unit in server_units(server)]
         units += application_units(
             {**environment, MARK: str(self._folder.path)},
@@ -70,9 +71,7 @@ class Stack:
         )
         with one_sentence("starting"):
             self._forget_pids()
-            Supervisor(
-                units, output, self._folder.run, lambda: self._on_ready(output, environment)
-            ).run()
+            Supervisor(units, output, self._folder.run, lambda: self._on_ready(output, text)).run()
         output.say("stopped")
 
     def _servers(self) -> list[Server]:
@@ -111,9 +110,8 @@ class Stack:
             environment |= server.environment()
         return environment
 
-    def _on_ready(self, output: Output, environment: dict[str, str]) -> None:
-        lines = [env_line(*pair) for pair in environment.items() if pair[0] not in PRIVATE]
-        write_whole(self._folder.path / "env", "".join(lines))
+    def _on_ready(self, output: Output, text: str) -> None:
+        write_whole(self._folder.path / "env", text)
         host = _in_url(reachable(self._sizes.host))
         output.say(
             f"Strata is ready: http://{host}:{self._sizes.port}/ (pages /docs/ and /admin/, "
@@ -139,6 +137,15 @@ def _sizes() -> Sizes:
         )
     except EnvError as error:
         raise StackError(f"A setting can't be read: {error} (see docs/settings.md)") from error
+
+
+def _env_text(environment: dict[str, str]) -> str:
+    try:
+        return "".join(
+            env_line(name, value) for name, value in environment.items() if name not in PRIVATE
+        )
+    except ValueError as error:
+        raise StackError(f"{error}: choose another value.") from error
 
 
 def _allowed_hosts(host: str) -> str:
