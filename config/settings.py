@@ -223,9 +223,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
-# On the admin's pages, where seconds matter.
-DATETIME_FORMAT = "Y-m-d H:i:s"
-DATE_FORMAT = "Y-m-d"
+FORMAT_MODULE_PATH = ["config.formats"]
 
 # Database --------------------------------------------------------------------------------------
 

@@ -311,3 +311,9 @@ def test_a_form_that_can_not_be_read_is_a_4xx(browser, path, body, content_type,
     # A session's form that can't be read has no CSRF token either.
     assert response.status_code in {status, 403}
     assert response["Content-Type"].startswith("text/html")
+
+
+def test_a_choice_begins_with_the_harmless_one(browser):
+    page = text_of(browser.get("/set_group_role"))
+    assert '<option value="admin" selected>' in page
+    assert page.count(" selected>") == 1

@@ -178,3 +178,8 @@ def test_it_is_for_staff_who_may(two):
     assert stranger.get(LIST).status_code == 302
     stranger.force_login(make_user("staff", is_staff=True))
     assert stranger.get(LIST).status_code == 403
+
+
+def test_times_are_shown_to_the_second(browser, two):
+    Message.objects.update(sent_at="2026-01-02T03:04:05Z")
+    assert "2026-01-02 03:04:05" in browser.get(LIST).content.decode()
