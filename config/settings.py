@@ -231,6 +231,8 @@ DATABASES: dict[str, Any] = {
     "default": env.dj_db_url(
         options.DATABASE_URL.name,
         options.DATABASE_URL.default,
+        # Django's own, with a bound on how long an answer is waited for.
+        engine="common.postgresql",
         # Kept for the thread's life: opening one costs ten times a whole send. Dead ones are
         # noticed where they are used, so no health check is paid for on each request.
         conn_max_age=None,
