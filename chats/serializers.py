@@ -14,9 +14,6 @@ class SendMessageSerializer(SendSerializer):
 
     recipient_id = StrictUUIDField(help_text="The user to write to.")
 
-    class Meta:
-        fields = ("recipient_id", "text", "client_id")
-
 
 class ChatSerializer(serializers.Serializer[Any]):
     """A chat as one of its members sees it."""

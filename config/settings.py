@@ -313,6 +313,8 @@ LOGGING: dict[str, Any] = {
         # Django attaches handlers of its own; everything goes through the one above.
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # A wrong Host header is its sender's fault, and could fill the log: the answer says it.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
         # Three lines for every task, of which some run each minute; failures still show.
         "celery.beat": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
         "celery.worker.strategy": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
