@@ -44,7 +44,12 @@ class Bench:
         self._scale = scale
         self._say = say
         self._only_main = only_main
-        self._stack = LiveStack(folder / "data", some_free_port())
+        sizes = (options.WEB_WORKERS.name, options.WEB_THREADS.name)
+        self._stack = LiveStack(
+            folder / "data",
+            some_free_port(),
+            {name: os.environ[name] for name in sizes if os.environ.get(name)},
+        )
         self._floors_port = some_free_port((self._stack.port,))
         self._served = 0
         self.results = Results()
@@ -146,9 +151,9 @@ class Bench:
 
     def _memory(self, scenarios: Sequence[Scenario]) -> None:
         """Go on until every worker has served so many requests, and half as many again."""
-        wanted = self._scale.memory_requests
-        for most in (wanted, wanted * 3 // 2):
-            self._say(f"requests until each web worker has served {most:,}")
+        for more in (0, self._scale.memory_requests // 2):
+            most = max(self._scale.memory_requests, min(self._worker_requests()) + more)
+            self._say(f"requests until each web worker has served {most:,.0f}")
             while min(self._worker_requests()) < most:
                 for scenario in scenarios:
                     self._one(Figures(scenario.title), scenario, 1, connections=32)
