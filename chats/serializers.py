@@ -14,9 +14,6 @@ class SendMessageSerializer(SendSerializer):
 
     recipient_id = StrictUUIDField(help_text="The user to write to.")
 
-    class Meta:
-        fields = ("recipient_id", "text", "client_id")
-
 
 class ChatSerializer(serializers.Serializer[Any]):
     """A chat as one of its members sees it."""
@@ -28,5 +25,7 @@ class ChatSerializer(serializers.Serializer[Any]):
     )
     start = serializers.IntegerField(help_text="The first seq there is, as far as you may see.")
     end = serializers.IntegerField(help_text="The last seq there is, as far as you may see.")
-    last_at = serializers.DateTimeField(help_text="When its last message was sent.")
+    last_at = serializers.DateTimeField(
+        source="shown_last_at", help_text="When the last message that you may see was sent."
+    )
     created_at = serializers.DateTimeField()

@@ -136,6 +136,9 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
             key=lambda shown: order.index(shown.name) if shown.name in order else len(order)
         )
         for shown in fields:
+            if shown.choices:
+                # The sample's, lest the first be sent by who has not looked.
+                shown.value = str(view.sample.get(shown.name, ""))
             if sent is not None and raw is None:
                 shown.value = kept(shown, sent, plain, refused=bool(errors))
             shown.errors = [
@@ -227,14 +230,15 @@ def describe(name: str, input_: Any) -> FormField:
 def kept(shown: FormField, sent: Any, plain: Any, *, refused: bool) -> str:
     """Return what a form's field begins with after it was sent.
 
-    Everything but a password when it was refused; else ids, since the next thing is likely done to
-    the same, and the cursor that was answered.
+    Everything but a password when it was refused; else ids and choices, since the next thing is
+    likely done to the same, and the cursor that was answered.
     """
     if shown.widget == "password":
         return ""
     if shown.name == "cursor" and not refused:
         return str(plain.get("cursor", ""))
-    return str(sent.get(shown.name, "")) if refused or shown.kind == "id" else ""
+    stays = refused or shown.kind == "id" or shown.choices
+    return str(sent.get(shown.name, "")) if stays else ""
 
 
 def table(results: list[dict[str, Any]], request: Any) -> dict[str, Any]:

@@ -81,20 +81,36 @@ class _Connection:
 
 
 class _Breaker:
-    """Keeps a process from waiting for a cache that has just failed to answer."""
+    """Keeps a process from waiting for a cache that has just failed to answer.
+
+    One late answer opens nothing: on a busy machine it means little, and each poll that then asks
+    the database instead makes the machine busier. The second in a row does.
+    """
+
+    FAILURES = 2
 
     def __init__(self) -> None:
         self._closed_again_at = 0.0
+        self.failures = 0
 
     def check(self) -> None:
         if self._closed_again_at and time.monotonic() < self._closed_again_at:
             raise CacheUnavailable("the cache did not answer a moment ago")
 
+    def failed(self) -> None:
+        """Note that an answer did not come."""
+        self.failures += 1
+        if self.failures >= self.FAILURES:
+            self.open()
+
     def open(self) -> None:
+        """Let nobody wait for the cache for a moment."""
         self._closed_again_at = time.monotonic() + settings.CACHE_BREAKER_MS / 1000
 
     def reset(self) -> None:
+        """Forget past failures."""
         self._closed_again_at = 0.0
+        self.failures = 0
 
 
 class Cache:
@@ -131,16 +147,19 @@ class Cache:
         self.breaker.check()
         try:
             try:
-                return self._connection().exchange(packed, replies)
+                answers = self._connection().exchange(packed, replies)
             except _ConnectionLost:
                 # An idle connection that the server closed, as by a restart. All commands sent
                 # here may be repeated, so one fresh connection gets one try.
                 self._discard()
-                return self._connection().exchange(packed, replies)
+                answers = self._connection().exchange(packed, replies)
         except (OSError, RedisError, _ConnectionLost, hiredis.HiredisError) as error:
             self._discard()
-            self.breaker.open()
+            self.breaker.failed()
             raise CacheUnavailable(str(error) or type(error).__name__) from error
+        if self.breaker.failures:
+            self.breaker.reset()
+        return answers
 
     def _connection(self) -> _Connection:
         connection: _Connection | None = getattr(self._local, "connection", None)

@@ -18,9 +18,11 @@ from common.error_shape import exception_handler
 from common.ids import parse_id
 
 JSON = "application/json"
-PLAIN_ACCEPTS = frozenset(
-    ("*/*", JSON, "application/json, */*", "application/json, text/plain, */*")
-)
+
+
+def takes_json(accept: str) -> bool:
+    """Say whether an Accept header takes JSON and does not ask for HTML."""
+    return accept == "*/*" or ("html" not in accept and (JSON in accept or "*/*" in accept))
 
 
 def json_response(
@@ -49,7 +51,7 @@ class Quick(APIView):
             header is not None
             and header.startswith("Bearer ")
             and request.method == self.quick_method
-            and meta.get("HTTP_ACCEPT", "*/*") in PLAIN_ACCEPTS
+            and takes_json(meta.get("HTTP_ACCEPT", "*/*"))
         ):
             try:
                 answer = self.quick(request, header[7:], **kwargs)

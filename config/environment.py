@@ -33,6 +33,6 @@ def env_line(name: str, value: str) -> str:
         return f"{name}='{value}'\n"
     # In double quotes both take a backslash off these two; the rest would differ.
     if any(character in value for character in "$`\n"):
-        raise ValueError(f"{name} can't be written for shell and dotenv alike")
+        raise ValueError(f"{name} has a value that shells and dotenv readers would not read alike")
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'{name}="{escaped}"\n'

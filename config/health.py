@@ -10,7 +10,7 @@ import http.client
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +27,8 @@ from messaging.scripts import INDEX_BELIEF_MS
 PATIENCE_SECONDS = 2.5
 """How long an answer is waited for; the answer of /readyz itself comes within 3 s."""
 CONNECT_SECONDS = 2
+BRIEF_SECONDS = 0.3
+"""The same after a failure, so that a crowd does not wait for what hangs."""
 REUSE_SECONDS = 1.0
 """How long an answer serves for the next who asks."""
 
@@ -56,6 +58,7 @@ class Probe:
         self._lock = threading.Lock()
         self._asked: Future[Answer] | None = None
         self._since = 0.0
+        self.failure: Answer | None = None
 
     def ask(self) -> Future[Answer]:
         """Return the answer to come: that of a moment ago, the one under way, or a new one."""
@@ -77,7 +80,17 @@ class Probe:
         else:
             answer = Answer(ok=True, facts=facts)
         answer.seconds = time.perf_counter() - started
+        self.failure = None if answer.ok else answer
         asked.set_result(answer)
+
+    def answer(self, asked: Future[Answer], since: float) -> Answer:
+        """Return what came of asking, else the last failure, else that it takes too long."""
+        patience = BRIEF_SECONDS if self.failure else PATIENCE_SECONDS
+        try:
+            return asked.result(max(0.0, since + patience - time.monotonic()))
+        except TimeoutError:
+            late = f"It has not answered for {PATIENCE_SECONDS} s."
+            return self.failure or Answer(ok=False, detail=late)
 
 
 def ask_database() -> dict[str, float]:
@@ -130,10 +143,9 @@ OBJECT_STORE = Probe("object_store", ask_object_store)
 
 def answers(*probes: Probe) -> dict[str, Answer]:
     """Ask all at once and return what each answered, within PATIENCE_SECONDS."""
-    asked = {probe.name: probe.ask() for probe in probes}
-    wait(asked.values(), timeout=PATIENCE_SECONDS)
-    late = Answer(ok=False, detail=f"It has not answered for {PATIENCE_SECONDS} s.")
-    return {name: future.result() if future.done() else late for name, future in asked.items()}
+    since = time.monotonic()
+    asked = [(probe, probe.ask()) for probe in probes]
+    return {probe.name: probe.answer(future, since) for probe, future in asked}
 
 
 def sweeper(cache_answer: Answer) -> Answer:

@@ -230,9 +230,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
-# On the admin's pages, where seconds matter.
-DATETIME_FORMAT = "Y-m-d H:i:s"
-DATE_FORMAT = "Y-m-d"
+FORMAT_MODULE_PATH = ["config.formats"]
 
 # Database --------------------------------------------------------------------------------------
 
@@ -240,6 +238,8 @@ DATABASES: dict[str, Any] = {
     "default": env.dj_db_url(
         options.DATABASE_URL.name,
         options.DATABASE_URL.default,
+        # Django's own, with a bound on how long an answer is waited for.
+        engine="common.postgresql",
         # Kept for the thread's life: opening one costs ten times a whole send. Dead ones are
         # noticed where they are used, so no health check is paid for on each request.
         conn_max_age=None,
@@ -341,6 +341,8 @@ LOGGING: dict[str, Any] = {
         # Django attaches handlers of its own; everything goes through the one above.
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        # A wrong Host header is its sender's fault, and could fill the log: the answer says it.
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
         # Three lines for every task, of which some run each minute; failures still show.
         "celery.beat": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
         "celery.worker.strategy": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},

@@ -6,6 +6,7 @@ poll more than everything else it does. Whatever comes without the header gets D
 """
 
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,6 +24,14 @@ from config import counting
 # Before the URLs are loaded, and with them what counts.
 counting.share(settings.DATA_DIR / "run")
 django.setup(set_prefix=False)
+
+LONGEST_TRANSACTION_MS = 10_000
+if not 0 < settings.DB_TRANSACTION_TIMEOUT_MS <= LONGEST_TRANSACTION_MS:
+    # A message committed long after its date would be behind cursors that have passed it.
+    sys.exit(
+        f"DB_TRANSACTION_TIMEOUT_MS is {settings.DB_TRANSACTION_TIMEOUT_MS}; to serve it must be "
+        f"from 1 to {LONGEST_TRANSACTION_MS}."
+    )
 
 # They need a session, whatever a request to them looks like.
 BROWSERS_ONLY = ("/admin/", "/browse/")

@@ -22,6 +22,7 @@ class CreateGroupSerializer(serializers.Serializer[Any]):
     name = StrictCharField(max_length=NAME_MAX_CHARS, help_text="What the group is called.")
     member_ids = UUIDListField(
         required=False,
+        allow_null=True,
         default=list,
         max_length=settings.GROUP_MAX_MEMBERS,
         help_text="Whom to put in at once, besides you.",

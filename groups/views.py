@@ -53,7 +53,10 @@ class CreateGroupView(Verb):
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Create it."""
-        return 201, GroupSerializer(services.create_group(owner_id=caller_id, **body)).data
+        group = services.create_group(
+            owner_id=caller_id, name=body["name"], member_ids=body["member_ids"] or ()
+        )
+        return 201, GroupSerializer(group).data
 
 
 class AddUserToGroupView(Verb):

@@ -17,6 +17,7 @@ from django.core.signing import BadSignature, Signer
 from rest_framework.exceptions import ValidationError
 
 MAX_CHARS = 4096
+REMEMBERED_CHARS = 512
 VERSION = 1
 MORE = 0x80
 """The bit that says that a number goes on in the next byte."""
@@ -95,12 +96,16 @@ def encode(cursor: Cursor) -> str:
     return text
 
 
-@lru_cache(maxsize=1024)
 def decode_or_none(text: str) -> Cursor | None:
     """Return the cursor that a text is, None when it is none of ours.
 
-    A client that has no news sends the same text again, so the last ones are remembered.
+    A client that has no news sends the same text again, so the last ones are remembered, unless
+    they are so long that a thousand of them would take a worker's memory.
     """
+    return _decode_again(text) if len(text) <= REMEMBERED_CHARS else _decode(text)
+
+
+def _decode(text: str) -> Cursor | None:
     if len(text) > MAX_CHARS:
         return None
     try:
@@ -123,6 +128,9 @@ def decode_or_none(text: str) -> Cursor | None:
     except (BadSignature, ValueError, IndexError):
         return None
     return Cursor(UUID(bytes=data[1:17]), epoch, at, positions, shown_until)
+
+
+_decode_again = lru_cache(maxsize=1024)(_decode)
 
 
 def decode_own(text: str, user_id: UUID) -> Cursor:

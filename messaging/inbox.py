@@ -5,7 +5,7 @@ Two ways to the same answer. The cache's script answers a poll by itself when it
 `docs/cursor.md` says why nothing is lost or doubled between the two.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -24,6 +24,7 @@ from messaging.wire import Line, to_micros
 _HORIZON = read_sql("horizon.sql")
 MARGIN = timedelta(microseconds=scripts.MARGIN_MICROS)
 LEAST_PER_CHAT = 8
+MOST_READ_AT_ONCE = 2_000
 
 
 @dataclass(slots=True)
@@ -48,8 +49,10 @@ class _Batch:
     """(time, chat number, seq) in the order of delivery, all of them deliverable."""
     lines: dict[int, dict[int, Line]]
     frontier: int | None
-    """When lines were left unread: nothing unread is dated at or before this."""
+    """When lines are left for later: nothing of them is dated at or before this."""
     slowest: str
+    unread: bool = False
+    """Whether a chat has more than was read of it."""
 
     def cut(self, limit: int) -> tuple[list[ChatNews], dict[int, int], int | None]:
         """Return the first `limit` messages by chat, each chat's new position, and a bound.
@@ -153,14 +156,34 @@ def _gather(
     limit: int,
     moment: int | None,
 ) -> _Batch:
-    """Read the planned seqs of each chat, some of each, and put them in the order of delivery.
+    """Read the planned seqs of each chat and put them in the order of delivery.
 
     Messages are delivered in the order of their times over all chats, so that T can follow. Of
-    many chats only some messages each are read; then only what is not dated after the last one
-    read of a chat that has more is deliverable. With `moment`, neither is what is dated after it.
+    many chats some messages each are read at first, and more where that is too few to fill the
+    answer: no chat can need more than `limit`.
     """
     planned = [(chat, first, last) for chat, first, last in planned if first <= last]
-    few = max(LEAST_PER_CHAT, 2 * limit // max(1, len(planned)))
+    few = limit
+    if len(planned) * limit > MOST_READ_AT_ONCE:
+        few = max(LEAST_PER_CHAT, 2 * limit // len(planned))
+    while True:
+        batch = _read_some(planned, cursor, few, moment)
+        if few >= limit or not batch.unread or len(batch.entries) >= limit:
+            return batch
+        few = min(limit, few * 4)
+
+
+def _read_some(
+    planned: Sequence[Planned],
+    cursor: Cursor,
+    few: int,
+    moment: int | None,
+) -> _Batch:
+    """Read some seqs of each chat.
+
+    Only what is not dated after the last one read of a chat that has more is deliverable. With
+    `moment`, neither is what is dated after it.
+    """
     spans = [
         Span(Chat(chat.id, chat.number), first, min(last, first + few))
         for chat, first, last in planned
@@ -180,11 +203,14 @@ def _gather(
             unread = True
     entries.sort()
     frontier = min(frontiers) if frontiers else None
+    late = False
     if frontier is not None:
         deliverable = [entry for entry in entries if entry[0] <= frontier]
-        unread = unread or len(deliverable) < len(entries)
+        late = len(deliverable) < len(entries)
         entries = deliverable
-    return _Batch(chats, entries, reading.lines, frontier if unread else None, reading.slowest)
+    return _Batch(
+        chats, entries, reading.lines, frontier if unread or late else None, reading.slowest, unread
+    )
 
 
 def _joined(shown: Iterable[ChatNews], after: Iterable[ChatNews]) -> list[ChatNews]:

@@ -7,6 +7,7 @@ from django.db.models import (
     BigIntegerField,
     Case,
     CharField,
+    DateTimeField,
     Exists,
     F,
     Max,
@@ -26,6 +27,7 @@ def _seen(user_id: UUID) -> dict[str, Any]:
     mine = Membership.objects.filter(chat=OuterRef("pk"), user=user_id).order_by()
     begins = mine.values("chat").annotate(value=Min("first_seq")).values("value")
     ends = mine.values("chat").annotate(value=Max("last_seq")).values("value")
+    left = mine.values("chat").annotate(value=Max("left_at")).values("value")
     open_ = mine.filter(last_seq=None)
     return {
         "shown_name": Case(
@@ -39,6 +41,11 @@ def _seen(user_id: UUID) -> dict[str, Any]:
             When(Exists(open_), then=F("last_seq")),
             default=Coalesce(Subquery(ends), F("last_seq")),
             output_field=BigIntegerField(),
+        ),
+        "shown_last_at": Case(
+            When(Exists(open_), then=F("last_at")),
+            default=Subquery(left),
+            output_field=DateTimeField(),
         ),
     }
 

@@ -17,11 +17,13 @@ class GetMessagesSerializer(serializers.Serializer[Any]):
 
     cursor = StrictCharField(
         required=False,
+        allow_null=True,
         allow_blank=True,
         help_text="The cursor of the last answer, unchanged. Leave it out on the first poll.",
     )
     limit = StrictIntegerField(
         required=False,
+        allow_null=True,
         default=DEFAULT_LIMIT,
         min_value=1,
         max_value=MAX_LIMIT,

@@ -17,8 +17,8 @@ from messaging.tiers import Chat
 from messaging.wire import Line, make_line, to_micros
 
 _SEND = (
-    "SELECT outcome, chat, number, seq, sent_at, wide, opened, readers"
-    " FROM messaging_send(%s, %s, %s, %s, %s, %s)"
+    "SELECT outcome, chat, number, seq, (date_part('epoch', sent_at) * 1e6)::bigint, wide, opened,"
+    " readers FROM messaging_send(%s, %s, %s, %s, %s, %s)"
 )
 _APPEND = "SELECT seq, sent_at FROM messaging_append(%s, %s, 'system', %s, NULL, %s)"
 _READERS = (
@@ -65,7 +65,7 @@ def send_text(
     One statement, one transaction, then one round trip to the cache. When it returns the message
     is on disk. Raises NotFound, Blocked or ClientIdTaken, and then nothing was written.
     """
-    outcome, chat_uuid, number, seq, sent_at, wide, opened, readers = row(
+    outcome, chat_uuid, number, seq, at, wide, opened, readers = row(
         _SEND, (sender_id, recipient_id, chat_id, new_id(), text, client_id)
     )
     if outcome == "absent":
@@ -78,9 +78,9 @@ def send_text(
         chat_id=str(chat_uuid),
         seq=seq,
         sender_id=str(sender_id),
-        kind=Message.Kind.TEXT,
+        kind=Message.Kind.TEXT.value,
         text=text,
-        at=to_micros(sent_at),
+        at=at,
         client_id=client_id,
     )
     tell(

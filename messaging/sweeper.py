@@ -103,16 +103,16 @@ class Sweeper:
         for start in range(0, len(found), CHATS_AT_ONCE):
             portion = found[start : start + CHATS_AT_ONCE]
             told = cache.pipeline(
-                [("HMGET", f"c:{written.number}", "at", "end") for written in portion]
+                [("HMGET", f"c:{written.number}", "told", "end") for written in portion]
             )
-            for written, (at, end) in zip(portion, told, strict=True):
+            for written, (last_told, end) in zip(portion, told, strict=True):
                 seen[written.number] = written.seq
                 behind = end is not None and int(end) < self.seen.get(written.number, 0)
                 if behind:
                     cache.execute(
                         "DEL", f"c:{written.number}", f"m:{written.number}", f"w:{written.number}"
                     )
-                if behind or at is None or int(at) < to_micros(written.sent_at):
+                if behind or int(last_told or 0) < to_micros(written.sent_at):
                     written.tell()
                     done.mended += 1
         done.forgotten = _forget_moved(found)

@@ -80,9 +80,10 @@ class GetMessagesView(Quick, Verb):
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         user_id = caller_id(request)
-        limit = body.validated_data["limit"]
-        if "cursor" in body.validated_data:
-            cursor = cursors.decode_own(body.validated_data["cursor"], user_id)
+        limit = body.validated_data["limit"] or DEFAULT_LIMIT
+        text = body.validated_data.get("cursor")
+        if text is not None:
+            cursor = cursors.decode_own(text, user_id)
             answer = catch_up(cursor, limit)
         else:
             lease = index.take_lease(user_id)
@@ -118,7 +119,7 @@ class GetMessagesView(Quick, Verb):
         answer = _from_cache(cursor, limit, found) if found[0] == b"news" else None
         if answer is None:
             answer = catch_up(cursor, limit)
-            if found[0] == b"ask" and found[3] == b"missing":
+            if found[0] == b"refill":
                 index.fill(cursor.user_id, lease, int(found[2]), answer.cursor.epoch)
         return json_response(
             dumps(shown(answer, viewer)), headers={SERVED_FROM: answer.served_from}

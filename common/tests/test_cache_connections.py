@@ -33,3 +33,24 @@ def test_a_cache_that_hangs_is_left_alone_for_a_moment():
             with pytest.raises(CacheUnavailable):
                 cache.execute("PING")
     assert cache.execute("PING") == b"PONG"
+
+
+def test_one_late_answer_does_not_turn_the_process_from_the_cache():
+    cache.close()
+    cache.execute("PING")
+    with paused_cache():
+        with pytest.raises(CacheUnavailable):
+            cache.execute("PING")
+        assert cache.breaker.failures == 1
+    assert cache.execute("PING") == b"PONG"
+
+
+def test_after_two_in_a_row_nobody_waits_for_a_moment():
+    cache.close()
+    with paused_cache():
+        for _ in range(2):
+            with pytest.raises(CacheUnavailable):
+                cache.execute("PING")
+        with pytest.raises(CacheUnavailable, match="a moment ago"):
+            cache.execute("PING")
+    assert cache.execute("PING") == b"PONG"

@@ -75,7 +75,12 @@ class Process:
         self.pid = self._popen.pid
         self.started = time.monotonic()
         if pid_file is not None:
-            write_whole(pid_file, f"{self.pid}\n")
+            try:
+                write_whole(pid_file, f"{self.pid}\n")
+            except OSError:
+                # A full disk, say; nobody would know of the process.
+                self.kill()
+                raise
 
     def status(self) -> int | None:
         """Return the exit status, negative for a signal, or None while it runs."""
@@ -133,9 +138,15 @@ class Process:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Say whether it runs; a zombie does not, and in some containers nobody ever collects it."""
+    """Say whether any of it runs.
+
+    A zombie does not, and in some containers nobody ever collects it; but its main thread may be
+    one already while others still hold its ports and files.
+    """
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        if not process.is_running():
+            return False
+        return process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
     except psutil.NoSuchProcess:
         return False
 

@@ -21,7 +21,7 @@ from config.stack.process import one_sentence, write_whole
 from config.stack.server import Server
 from config.stack.servers import KINDS
 from config.stack.supervisor import Supervisor
-from config.stack.units import Sizes, Unit, application_units, server_units
+from config.stack.units import Sizes, Unit, application_units, reachable, server_units
 
 # What a server on this machine alone, without HTTPS, needs otherwise than one on the internet.
 LOCAL_DEFAULTS = {
@@ -62,6 +62,7 @@ class Stack:
         started = {server.variable for server in servers}
         check_outside(kind.variable for kind in KINDS if kind.variable not in started)
         environment = self._environment(servers)
+        text = _env_text(environment)
         units: list[Unit] = [unit for server in servers for unit in server_units(server)]
         units += application_units(
             {**environment, MARK: str(self._folder.path)},
@@ -70,9 +71,7 @@ class Stack:
         )
         with one_sentence("starting"):
             self._forget_pids()
-            Supervisor(
-                units, output, self._folder.run, lambda: self._on_ready(output, environment)
-            ).run()
+            Supervisor(units, output, self._folder.run, lambda: self._on_ready(output, text)).run()
         output.say("stopped")
 
     def _servers(self) -> list[Server]:
@@ -111,10 +110,9 @@ class Stack:
             environment |= server.environment()
         return environment
 
-    def _on_ready(self, output: Output, environment: dict[str, str]) -> None:
-        lines = [env_line(*pair) for pair in environment.items() if pair[0] not in PRIVATE]
-        write_whole(self._folder.path / "env", "".join(lines))
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._sizes.host, self._sizes.host)  # noqa: S104
+    def _on_ready(self, output: Output, text: str) -> None:
+        write_whole(self._folder.path / "env", text)
+        host = _in_url(reachable(self._sizes.host))
         output.say(
             f"Strata is ready: http://{host}:{self._sizes.port}/ (pages /docs/ and /admin/, "
             f"data in {self._folder.path}, Ctrl-C stops it)"
@@ -141,11 +139,25 @@ def _sizes() -> Sizes:
         raise StackError(f"A setting can't be read: {error} (see docs/settings.md)") from error
 
 
+def _env_text(environment: dict[str, str]) -> str:
+    try:
+        return "".join(
+            env_line(name, value) for name, value in environment.items() if name not in PRIVATE
+        )
+    except ValueError as error:
+        raise StackError(f"{error}: choose another value.") from error
+
+
 def _allowed_hosts(host: str) -> str:
     if host in {"0.0.0.0", "::"}:  # noqa: S104
         # Whoever opens it to the network is reached by names that we can't know.
         return "*"
-    return ",".join(dict.fromkeys(["localhost", "127.0.0.1", "[::1]", host, socket.gethostname()]))
+    names = ["localhost", "127.0.0.1", "[::1]", _in_url(host), socket.gethostname()]
+    return ",".join(dict.fromkeys(names))
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _check_listening(host: str, port: int) -> None:

@@ -83,6 +83,8 @@ def application_units(
         **clean_environment(),
         **environment,
         "PYTHONUNBUFFERED": "1",
+        # Threads would each take arenas of the C library, which only ever grow.
+        "MALLOC_ARENA_MAX": "2",
         # Has setproctitle, where it is installed, leave the environment that orphans are known by.
         "SPT_NOENV": "1",
     }
@@ -140,10 +142,14 @@ def _web(sizes: Sizes) -> list[str]:
     ]
 
 
+def reachable(host: str) -> str:
+    """Return where on this machine a server that listens on this host is reached."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
 def probe_web(host: str, port: int) -> None:
     """Ask the web server whether it lives; any answer short of an error of its own will do."""
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    connection = http.client.HTTPConnection(local, port, timeout=2)
+    connection = http.client.HTTPConnection(reachable(host), port, timeout=2)
     try:
         connection.request("GET", "/healthz")
         status = connection.getresponse().status

@@ -1,13 +1,16 @@
 """What the settings promise each other, and what refuses to start."""
 
+import io
 import subprocess
 import sys
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from dotenv import dotenv_values
 
 from config import options
+from config.environment import env_line
 
 
 def test_it_accepts_the_defaults():
@@ -81,6 +84,34 @@ def test_a_setting_that_cant_be_read_is_one_sentence():
 def test_an_empty_variable_is_the_default():
     status, text = run_manage("check", DEBUG="true", MESSAGE_MAX_CHARS="", ALLOWED_HOSTS="")
     assert status == 0, text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        "",
+        "postgres://a:b@127.0.0.1:5432/c?sslmode=require&application_name=d",
+        "*",
+        "a b # c",
+        '$HOME `id` \\ "quoted"',
+        'it\'s \\ "so"',
+        "größe 🜚",
+    ],
+)
+def test_a_line_of_the_env_file_is_read_alike_by_shell_and_dotenv(value):
+    line = env_line("NAME", value)
+    assert dotenv_values(stream=io.StringIO(line), interpolate=False) == {"NAME": value}
+    shown = subprocess.run(
+        ["sh", "-c", f'{line}printf %s "$NAME"'], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == value
+
+
+@pytest.mark.parametrize("value", ["two\nlines", "it's $5"])
+def test_a_value_that_they_would_read_differently_is_refused(value):
+    with pytest.raises(ValueError, match="NAME has a value"):
+        env_line("NAME", value)
 
 
 def test_the_page_of_settings_says_what_the_code_says():

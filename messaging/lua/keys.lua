@@ -6,7 +6,8 @@
 --              message is not later may be missing from the set), #w the user's wide chats;
 --              <chat_id> -> "<number> <first_seq>" for every chat in the set and every wide one
 --   il:<user>  the lease of a reader who is about to fill the two
---   c:<n>      hash: at (time of the last message told of), end (seq of the list's last message,
+--   c:<n>      hash: told (time of the last message that the members were told of), at (time of the
+--              last message, as far as anybody has said), end (seq of the list's last message,
 --              absent when the list is not to be used), id, kind, start, name or name:<user>
 --   m:<n>      list: the last messages, contiguous, ending at `end`
 --   w:<n>      hash: lines that came before their predecessor, by seq, for a moment

@@ -4,7 +4,8 @@
 --       index life (s), cursor's user or '', cursor's epoch, cursor's time (µs), most messages,
 --       then number, position (µs) for each chat in the cursor's map.
 -- Answers {'who'} when the token is not known here; {'ask', user, now, why} when the database must
--- be asked (a lease to fill the index is then set when the index is missing); {'idle', user};
+-- be asked, or {'refill', user, now, why} when in addition the index is to be filled, for which a
+-- lease is set; {'idle', user};
 -- {'news', user, chat, chat, ...} with chat = {number, id, kind, start, end, name, seq of the first
 -- line, line, ...}.
 -- Never answers idle or news from an entry that is not believed or not complete.
@@ -15,15 +16,19 @@ if not user then return {'who'} end
 if ARGV[6] ~= user then return {'ask', user, int(now), 'cursor'} end
 
 local index, view = 'i:' .. user, 'v:' .. user
+-- The index can't answer and is to be filled anew by whoever asks.
+local function refill(why)
+  redis.pcall('SET', 'il:' .. user, ARGV[3], 'PX', ARGV[4])
+  return {'refill', user, int(now), why}
+end
 local about = redis.call('HMGET', view, '#g', '#ms', '#e', '#f', '#w')
 if not about[2] or redis.call('EXISTS', index) == 0
    or not believed(fresh, about[1], about[2], now, tonumber(ARGV[2])) then
-  redis.pcall('SET', 'il:' .. user, ARGV[3], 'PX', ARGV[4])
-  return {'ask', user, int(now), 'missing'}
+  return refill('missing')
 end
 redis.call('EXPIRE', index, ARGV[5])
 redis.call('EXPIRE', view, ARGV[5])
-if about[3] ~= ARGV[7] then return {'ask', user, int(now), 'epoch'} end
+if about[3] ~= ARGV[7] then return refill('epoch') end
 local from = tonumber(ARGV[8])
 if from < tonumber(about[4]) then return {'ask', user, int(now), 'old'} end
 
@@ -40,7 +45,7 @@ end
 if about[5] then
   for n in string.gmatch(about[5], '%d+') do
     local at = redis.call('HGET', 'c:' .. n, 'at')
-    if not at then return {'ask', user, int(now), 'wide'} end
+    if not at then return refill('wide') end
     at = tonumber(at)
     if at > (position[n] or from) then news[#news + 1] = {n, at} end
   end

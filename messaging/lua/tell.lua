@@ -10,7 +10,7 @@ local n, id, seq, at = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local chat, list = 'c:' .. n, 'm:' .. n
 local life = ARGV[7]
 
-local had = redis.call('HMGET', chat, 'end', 'at')
+local had = redis.call('HMGET', chat, 'end', 'at', 'told')
 local full = false
 local function try(...)
   local reply = redis.pcall(...)
@@ -18,7 +18,14 @@ local function try(...)
   return reply
 end
 redis.call('DEL', 'cl:' .. n)
-if not had[2] or tonumber(had[2]) < at then try('HSET', chat, 'at', ARGV[4]) end
+-- `told` is what the sweeper goes by: readers write `at` too, and they tell nobody.
+if not had[3] or tonumber(had[3]) < at then
+  if not had[2] or tonumber(had[2]) < at then
+    try('HSET', chat, 'told', ARGV[4], 'at', ARGV[4])
+  else
+    try('HSET', chat, 'told', ARGV[4])
+  end
+end
 if had[1] then
   local last = tonumber(had[1])
   local early = 'w:' .. n
@@ -69,6 +76,8 @@ end
 
 for user, first in string.gmatch(ARGV[8], '(%x[%x-]+) (%d+)') do
   local index = 'i:' .. user
+  -- Also where there is an index: a reader may be about to write it anew with what it read before.
+  redis.call('DEL', 'il:' .. user)
   if redis.call('EXISTS', index) == 1 then
     local reply = redis.pcall('ZADD', index, 'GT', ARGV[4], n)
     if reply == 1 then
@@ -76,8 +85,6 @@ for user, first in string.gmatch(ARGV[8], '(%x[%x-]+) (%d+)') do
       shorten(user, index)
     end
     if type(reply) == 'table' and reply.err then redis.call('DEL', index, 'v:' .. user) end
-  else
-    redis.call('DEL', 'il:' .. user)
   end
 end
 if ARGV[9] ~= '' then

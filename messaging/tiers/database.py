@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from common.database import rows
 from messaging.sql import read_sql
 from messaging.tiers import Reading, Span, Tier
-from messaging.wire import make_line, to_micros
+from messaging.wire import make_line
 
 _LINES = read_sql("lines.sql")
 
@@ -28,7 +28,7 @@ class DatabaseTier(Tier):
         )
         ids = {span.chat.number: str(span.chat.id) for span in missing}
         lines = reading.lines
-        for number, end, seq, sender_id, kind, text, sent_at, client_id, subject_id in found:
+        for number, end, seq, sender_id, kind, text, at, client_id, subject_id in found:
             reading.ends[number] = end
             lines.setdefault(number, {})[seq] = make_line(
                 chat_id=ids[number],
@@ -36,7 +36,7 @@ class DatabaseTier(Tier):
                 sender_id=sender_id,
                 kind=kind,
                 text=text,
-                at=to_micros(sent_at),
+                at=at,
                 client_id=client_id,
                 subject_id=subject_id,
             )

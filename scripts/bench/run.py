@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 # Of the polls and pages so many may be served by another tier than the measured one.
 ELSEWHERE = 0.01
+TRIES = 3
 FLOOR = Expected(200, '{"floor":true}', 1)
 CONSTANT, ROUND_TRIP = "a view that returns a constant", "one round trip to Valkey"
 
@@ -43,7 +44,12 @@ class Bench:
         self._scale = scale
         self._say = say
         self._only_main = only_main
-        self._stack = LiveStack(folder / "data", some_free_port())
+        sizes = (options.WEB_WORKERS.name, options.WEB_THREADS.name)
+        self._stack = LiveStack(
+            folder / "data",
+            some_free_port(),
+            {name: os.environ[name] for name in sizes if os.environ.get(name)},
+        )
         self._floors_port = some_free_port((self._stack.port,))
         self._served = 0
         self.results = Results()
@@ -54,7 +60,9 @@ class Bench:
             self._say("starting a stack of its own")
             stack.enter_context(self._stack)
             os.environ |= self._stack.environment()
-            os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+            os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+            # Ours alone: filling takes longer than a request may.
+            os.environ[options.DB_TRANSACTION_TIMEOUT_MS.name] = "0"
             import django  # noqa: PLC0415 - the stack's settings are known only now
 
             django.setup(set_prefix=False)
@@ -143,9 +151,9 @@ class Bench:
 
     def _memory(self, scenarios: Sequence[Scenario]) -> None:
         """Go on until every worker has served so many requests, and half as many again."""
-        wanted = self._scale.memory_requests
-        for most in (wanted, wanted * 3 // 2):
-            self._say(f"requests until each web worker has served {most:,}")
+        for more in (0, self._scale.memory_requests // 2):
+            most = max(self._scale.memory_requests, min(self._worker_requests()) + more)
+            self._say(f"requests until each web worker has served {most:,.0f}")
             while min(self._worker_requests()) < most:
                 for scenario in scenarios:
                     self._one(Figures(scenario.title), scenario, 1, connections=32)
@@ -172,6 +180,16 @@ class Bench:
     def _one(
         self, figures: Figures, scenario: Scenario, seconds: float, connections: int = 0
     ) -> None:
+        """Measure once; again when a busy machine made another tier answer, which is no figure."""
+        for _ in range(TRIES):
+            outcome, used = self._try(scenario, seconds, connections or scenario.connections)
+            if outcome.elsewhere <= ELSEWHERE * outcome.requests:
+                break
+        self._note(figures, outcome, used)
+
+    def _try(
+        self, scenario: Scenario, seconds: float, connections: int
+    ) -> tuple[Outcome, dict[str, float]]:
         file = self._folder / "requests"
         load.write(file, scenario.requests)
         newest = self._last_message_id() if scenario.sends else 0
@@ -181,20 +199,19 @@ class Bench:
             file,
             scenario.expected,
             seconds=seconds,
-            connections=connections or scenario.connections,
+            connections=connections,
         )
         used = self._meter.read().since(before)
         self._served += outcome.requests
-        self._note(figures, outcome, used)
         if scenario.sends:
             # The generator does not count what was under way when it stopped.
             added = self._messages_after(newest)
-            most = outcome.requests + 4 * (connections or scenario.connections)
-            if not outcome.requests <= added <= most:
+            if not outcome.requests <= added <= outcome.requests + 4 * connections:
                 self.results.problems.append(
-                    f"{figures.title}: {outcome.requests} sends were answered, and {added} "
+                    f"{scenario.title}: {outcome.requests} sends were answered, and {added} "
                     "messages are in the database"
                 )
+        return outcome, used
 
     def _note(self, figures: Figures, outcome: Outcome, used: dict[str, float]) -> None:
         requests = max(outcome.requests, 1)

@@ -18,8 +18,7 @@ class Scale:
     wide_groups: int
     wide_members: int
     page_chats: int
-    short_chats: int
-    long_chats: int
+    sized_chats: int
     sizes: tuple[int, ...]
     counts: tuple[int, ...]
     rounds: int
@@ -31,12 +30,12 @@ class Scale:
 
 FULL = Scale(
     pollers=1500, senders=400, groups=100, wide_groups=8, wide_members=1000, page_chats=200,
-    short_chats=400, long_chats=12, sizes=(10, 1_000, 100_000), counts=(10, 100, 500),
+    sized_chats=12, sizes=(10, 1_000, 100_000), counts=(10, 100, 500),
     rounds=5, seconds=3, growth_rounds=5, growth_seconds=2, memory_requests=100_000,
 )  # fmt: skip
 QUICK = Scale(
     pollers=200, senders=100, groups=20, wide_groups=2, wide_members=1000, page_chats=40,
-    short_chats=100, long_chats=4, sizes=(10, 1_000, 20_000), counts=(10, 100),
+    sized_chats=4, sizes=(10, 1_000, 20_000), counts=(10, 100),
     rounds=2, seconds=1, growth_rounds=1, growth_seconds=1, memory_requests=2_000,
 )  # fmt: skip
 

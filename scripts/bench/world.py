@@ -150,9 +150,9 @@ class World:
         yield Scenario("page of 50, database", older, _page(PAGE, "database"), 0.55, 10)
 
     def _of_size(self, size: int) -> list[Scenario]:
-        short = size < 2 * PAGE
-        number = self._scale.short_chats if short else self._scale.long_chats
-        writers, readers = people(2 * number), people(2 * self._scale.long_chats)
+        # As many chats of each size, since senders wait for one another in few of them.
+        number = self._scale.sized_chats
+        writers, readers = people(2 * number), people(2 * number)
         writing, reading = _couples(writers), _couples(readers)
         private_chats(writing, size)
         chats = private_chats(reading, size)
@@ -169,7 +169,7 @@ class World:
             Scenario("poll, one new message", polls, ONE_NEW),
             Scenario("page of 10, cache", pages, _page(small, "cache")),
         ]
-        if not short:
+        if size >= 2 * PAGE:
             deep = [
                 page(pair[1], chat, size // 2) for pair, chat in zip(reading, chats, strict=True)
             ]

@@ -26,6 +26,16 @@ class Person:
         self.cursor: str | None = None
         self.received: list[tuple[str, int, str]] = []
 
+    @classmethod
+    def again(cls, person: "Person") -> "Person":
+        """Return another device of the same user."""
+        device = cls.__new__(cls)
+        device.user, device.id, device.token = person.user, person.id, person.token
+        device.client = APIClient()
+        device.client.credentials(HTTP_AUTHORIZATION=f"Bearer {device.token}")
+        device.cursor, device.received = None, []
+        return device
+
     def post(self, path: str, **body: Any) -> Any:
         """Return the response to a verb."""
         return self.client.post(path, body, format="json")

@@ -7,6 +7,7 @@ received is compared with a model of what they could see.
 
 import os
 from contextlib import suppress
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -48,7 +49,7 @@ class Messaging(RuleBasedStateMachine):
         self.number = 0
         # chat -> the logs' texts by seq; person -> chat -> seqs they can see.
         self.visible: list[dict[str, set[int]]] = [{} for _ in range(PEOPLE)]
-        self.groups: list[tuple[str, set[int], int]] = []
+        self.groups: list[tuple[UUID, set[int], int]] = []
         self.ends: dict[str, int] = {}
         for person in self.people:
             person.poll()
@@ -70,9 +71,9 @@ class Messaging(RuleBasedStateMachine):
     @rule(owner=who, others=st.sets(who, max_size=3))
     def open_group(self, owner: int, others: set[int]) -> None:
         members = others | {owner}
-        group_id = str(self.people[owner].group(*(self.people[other] for other in others)))
+        group_id = self.people[owner].group(*(self.people[other] for other in others))
         self.groups.append((group_id, members, owner))
-        self._note(group_id, 1, members)
+        self._note(str(group_id), 1, members)
 
     @precondition(lambda self: self.groups)
     @rule(sender=who, choice=st.integers(0, 100), count=st.integers(1, 3))
@@ -83,24 +84,24 @@ class Messaging(RuleBasedStateMachine):
         for _ in range(count):
             self.number += 1
             sent = self.people[sender].tell(group_id, f"m{self.number}")
-            self._note(group_id, sent.line.seq, members)
+            self._note(str(group_id), sent.line.seq, members)
 
     @precondition(lambda self: self.groups)
     @rule(user=who, choice=st.integers(0, 100))
     def add_or_remove(self, user: int, choice: int) -> None:
         group_id, members, owner = self.groups[choice % len(self.groups)]
-        names = {"actor_id": self.people[owner].id, "group_id": group_id}
         if user == owner:
             return
-        seq = self.ends[group_id] + 1
+        actor_id, user_id = self.people[owner].id, self.people[user].id
+        seq = self.ends[str(group_id)] + 1
         if user in members:
-            groups.remove_user_from_group(**names, user_id=self.people[user].id)
-            self._note(group_id, seq, members)
+            groups.remove_user_from_group(actor_id=actor_id, group_id=group_id, user_id=user_id)
+            self._note(str(group_id), seq, members)
             members.discard(user)
         else:
-            groups.add_user_to_group(**names, user_id=self.people[user].id)
+            groups.add_user_to_group(actor_id=actor_id, group_id=group_id, user_id=user_id)
             members.add(user)
-            self._note(group_id, seq, members)
+            self._note(str(group_id), seq, members)
 
     @rule(user=who, limit=st.sampled_from([1, 2, 7, None]))
     def poll(self, user: int, limit: int | None) -> None:

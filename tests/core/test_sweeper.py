@@ -54,6 +54,22 @@ def test_a_gap_that_later_messages_hid_is_closed(people, sweeper):
     assert bob.received[-1][2] == "this one is told"
 
 
+def test_a_list_filled_by_one_does_not_hide_what_others_were_not_told(people, sweeper):
+    ada, bob = people
+    eve = Person()
+    group_id = ada.group(bob, eve)
+    bob.drain()
+    assert bob.poll()["served_from"] == "cache"
+    for key in admin_client().keys("[cm]:*"):
+        cache.execute("DEL", key)
+    untold(lambda: ada.tell(group_id, "news"))
+    # A reader fills the chat's list from the database, with the untold message in it.
+    eve.client.get(f"/chats/{group_id}/messages/")
+    assert eve.drain()[-1] == "news"
+    sweeper.sweep()
+    assert bob.drain() == ["news"]
+
+
 def test_a_page_never_ends_before_a_message_that_was_told(people, sweeper):
     ada, bob = people
     untold(lambda: ada.say(bob, "lost on the way"))
@@ -124,7 +140,7 @@ def test_a_cache_that_comes_back_with_old_contents_is_not_believed(people):
         ada.say(bob, f"{number}")
     client.flushdb()
     for key, contents in old.items():
-        client.restore(key, 0, contents)
+        client.restore(key, 0, contents or b"")
     # The pause was too long to go through: a new generation begins.
     client.hset("fresh", mapping={"since": 1, "ms": 1})
     assert Sweeper().sweep().new_generation
@@ -166,11 +182,22 @@ def test_a_full_cache_costs_no_message(people):
 def test_a_reader_that_was_overtaken_does_not_fill(people):
     ada, bob = people
     cache.execute("DEL", f"i:{bob.id}", f"v:{bob.id}")
-    lease, moment = index.take_lease(bob.id)
+    lease, moment = index.take_lease(bob.id) or (b"", 0)
     ada.say(bob, "between the miss and the fill")
     index.fill(bob.id, lease, moment, 1)
     assert not cache.execute("EXISTS", f"i:{bob.id}")
     assert bob.drain() == ["between the miss and the fill"]
+
+
+def test_a_reader_that_was_overtaken_does_not_overwrite_an_index_either(people):
+    ada, bob = people
+    lease, moment = index.take_lease(bob.id) or (b"", 0)
+    ada.say(bob, "between the read and the fill")
+    told = cache.execute("DUMP", f"i:{bob.id}")
+    assert cache.execute("GET", f"il:{bob.id}") is None, "the telling takes the lease away"
+    index.fill(bob.id, lease, moment, 1)
+    assert cache.execute("DUMP", f"i:{bob.id}") == told
+    assert bob.drain() == ["between the read and the fill"]
 
 
 def test_readers_that_fill_while_others_send_hide_nothing(people):

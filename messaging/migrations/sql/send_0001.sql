@@ -17,15 +17,18 @@ CREATE OR REPLACE FUNCTION messaging_send(
   OUT wide boolean, OUT opened boolean, OUT readers text
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  known record;
+  kind text;
+  wide_from bigint;
   earlier record;
 BEGIN
   opened := false;
   IF p_chat IS NULL THEN
-    SELECT c.id INTO chat FROM messaging_chat c
+    SELECT c.id, c.kind, c.number, c.wide_from INTO chat, kind, number, wide_from
+      FROM messaging_chat c
      WHERE c.kind = 'private'
-       AND c.low_id = least(p_sender, p_recipient) AND c.high_id = greatest(p_sender, p_recipient);
-    IF chat IS NULL THEN
+       AND c.low_id = least(p_sender, p_recipient) AND c.high_id = greatest(p_sender, p_recipient)
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
       IF NOT EXISTS (SELECT FROM accounts_user u WHERE u.id = p_recipient) THEN
         outcome := 'absent';
         RETURN;
@@ -39,33 +42,30 @@ BEGIN
       INSERT INTO messaging_chat (id, kind, name, low_id, high_id, member_count)
       VALUES (p_new_chat, 'private', '', least(p_sender, p_recipient),
               greatest(p_sender, p_recipient), 2)
-      ON CONFLICT (low_id, high_id) WHERE kind = 'private' DO NOTHING;
+      ON CONFLICT (low_id, high_id) WHERE messaging_chat.kind = 'private' DO NOTHING;
       opened := FOUND;
       IF opened THEN
-        chat := p_new_chat;
         INSERT INTO messaging_membership (chat_id, user_id, role, first_seq, joined_at)
-        VALUES (chat, p_sender, 'member', 1, clock_timestamp()),
-               (chat, p_recipient, 'member', 1, clock_timestamp());
-      ELSE
-        SELECT c.id INTO chat FROM messaging_chat c
-         WHERE c.kind = 'private'
-           AND c.low_id = least(p_sender, p_recipient)
-           AND c.high_id = greatest(p_sender, p_recipient);
+        VALUES (p_new_chat, p_sender, 'member', 1, clock_timestamp()),
+               (p_new_chat, p_recipient, 'member', 1, clock_timestamp());
       END IF;
+      SELECT c.id, c.kind, c.number, c.wide_from INTO chat, kind, number, wide_from
+        FROM messaging_chat c
+       WHERE c.kind = 'private'
+         AND c.low_id = least(p_sender, p_recipient) AND c.high_id = greatest(p_sender, p_recipient)
+         FOR NO KEY UPDATE;
     END IF;
   ELSE
-    chat := p_chat;
+    SELECT c.id, c.kind, c.number, c.wide_from INTO chat, kind, number, wide_from
+      FROM messaging_chat c
+     WHERE c.id = p_chat AND c.kind = 'group'
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+      outcome := 'absent';
+      RETURN;
+    END IF;
   END IF;
-
-  SELECT c.kind, c.number, c.wide_from INTO known FROM messaging_chat c
-   WHERE c.id = chat AND (p_chat IS NULL OR c.kind = 'group')
-     FOR NO KEY UPDATE;
-  IF NOT FOUND THEN
-    outcome := 'absent';
-    RETURN;
-  END IF;
-  number := known.number;
-  wide := known.wide_from IS NOT NULL;
+  wide := wide_from IS NOT NULL;
 
   -- What was sent was sent, whatever has changed since: this comes before the rights.
   IF p_client_id IS NOT NULL THEN
@@ -80,7 +80,7 @@ BEGIN
   END IF;
 
   IF outcome IS NULL THEN
-    IF known.kind = 'private' THEN
+    IF kind = 'private' THEN
       IF EXISTS (SELECT FROM accounts_block b
                   WHERE b.blocker_id = p_recipient AND b.blocked_id = p_sender) THEN
         outcome := 'blocked';
@@ -96,7 +96,7 @@ BEGIN
       FROM messaging_append(chat, p_sender, 'text', p_text, p_client_id, NULL) a;
   END IF;
 
-  IF known.kind = 'private' THEN
+  IF kind = 'private' THEN
     readers := p_sender::text || ' 1,' || p_recipient::text || ' 1';
   ELSIF NOT wide THEN
     SELECT string_agg(m.user_id::text || ' ' || m.first_seq::text, ',') INTO readers

@@ -1,0 +1,45 @@
+"""The database backend: Django's own, whose connections give up on a server that hangs.
+
+The server bounds its statements and transactions itself, but a server that is stopped or cut off
+bounds nothing, and a request would wait for as long as that lasts.
+"""
+
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db.backends.postgresql import base
+from psycopg.abc import RV, PQGen
+from psycopg.errors import _WaitTimeout
+
+GRACE_SECONDS = 3.0
+"""What an answer may take beyond the longest transaction, before the server counts as gone."""
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection that is closed when an answer takes longer than any statement may."""
+
+    longest_wait: float | None = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Wait for an answer; raises OperationalError when none comes in time."""
+        try:
+            return super().wait(gen, interval, self.longest_wait if timeout is None else timeout)
+        except _WaitTimeout as error:
+            # Whatever was asked may or may not have been done, and its answer may still come.
+            self.close()
+            raise psycopg.OperationalError("the database server does not answer") from error
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's backend with bounded connections."""
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Open a connection, bounded unless transactions are not (`DB_TRANSACTION_TIMEOUT_MS` 0)."""
+        connection = super().get_new_connection(conn_params)
+        limit = settings.DB_TRANSACTION_TIMEOUT_MS
+        if limit:
+            # Django names the class that it opens; the subclass only waits differently.
+            connection.__class__ = BoundedConnection
+            connection.longest_wait = limit / 1000 + GRACE_SECONDS
+        return connection

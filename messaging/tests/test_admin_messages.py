@@ -1,0 +1,185 @@
+"""The admin's list of messages: by chat, by sender, never a walk through the whole table."""
+
+import uuid
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.tests.factories import make_user
+from messaging import admin
+from messaging.models import Chat, Membership, Message
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/messaging/message/"
+
+
+@pytest.fixture
+def browser(client):
+    client.force_login(User.objects.create_superuser("root", "seven wild swans"))
+    return client
+
+
+def make_chat(*users, name="", texts=()):
+    """Return a group of these users, who wrote these (sender, text) in turn."""
+    chat = Chat.objects.create(
+        kind="group", name=name, member_count=len(users), last_seq=len(texts)
+    )
+    now = timezone.now()
+    for user in users:
+        Membership.objects.create(chat=chat, user=user, first_seq=1, joined_at=now)
+    Message.objects.bulk_create(
+        Message(chat=chat, seq=n, sender=sender, kind="text", text=text, sent_at=now)
+        for n, (sender, text) in enumerate(texts, 1)
+    )
+    return chat
+
+
+def listed(browser, query=""):
+    response = browser.get(LIST, {"q": query} if query else {})
+    assert response.status_code == 200
+    return [message.text for message in response.context["cl"].result_list]
+
+
+@pytest.fixture
+def two(transactional_db):
+    ada, ben = make_user("ada"), make_user("Ben")
+    first = make_chat(ada, ben, texts=[(ada, "a1"), (ben, "b2"), (ada, "a3")])
+    second = make_chat(ada, ben, texts=[(ben, "b4"), (ada, "a5")])
+    return ada, ben, first, second
+
+
+def test_the_newest_come_first(browser, two):
+    assert listed(browser) == ["a5", "b4", "a3", "b2", "a1"]
+
+
+def test_by_chat(browser, two):
+    assert listed(browser, str(two[2].pk)) == ["a3", "b2", "a1"]
+
+
+@pytest.mark.parametrize("name", ["ben", "BEN", "Ben"])
+def test_by_sender_name(browser, two, name):
+    assert listed(browser, name) == ["b4", "b2"]
+
+
+def test_by_sender_id(browser, two):
+    assert listed(browser, str(two[1].pk)) == ["b4", "b2"]
+
+
+def test_by_chat_and_sender_in_either_order(browser, two):
+    ada, _, first, _ = two
+    for query in (f"{first.pk} ada", f"ada {first.pk}", f"{first.pk} {ada.pk}"):
+        assert listed(browser, query) == ["a3", "a1"]
+
+
+@pytest.mark.parametrize(
+    "query", ["nobody", str(uuid.uuid4()), "be", "a b c", "\ud800", "%", "' OR 1=1"]
+)
+def test_what_is_nothing_finds_nothing(browser, two, query):
+    assert listed(browser, query.encode("utf-8", "replace").decode()) == []
+
+
+def test_a_sender_who_left_is_found(browser, two):
+    Membership.objects.filter(user=two[1]).update(last_seq=9, left_at=timezone.now())
+    assert listed(browser, "ben") == ["b4", "b2"]
+
+
+def test_a_sender_alone_is_looked_for_at_the_end_of_each_chat(browser, two, monkeypatch):
+    monkeypatch.setattr(admin, "MESSAGES_SEARCHED", 2)
+    assert listed(browser, "ada") == ["a5", "a3"]
+    assert listed(browser, f"{two[2].pk} ada") == ["a3", "a1"]
+
+
+@pytest.mark.parametrize("query", ["", "chat", "ada", "both"])
+def test_the_number_of_queries_does_not_grow(browser, two, query):
+    ada, _, first, _ = two
+    query = {"chat": str(first.pk), "both": f"{first.pk} ada"}.get(query, query)
+
+    def asked():
+        with CaptureQueriesContext(connection) as captured:
+            listed(browser, query)
+        return [entry["sql"] for entry in captured]
+
+    listed(browser, query)
+    before = asked()
+    Message.objects.bulk_create(
+        Message(chat=first, seq=n, sender=ada, kind="text", text=f"m{n}", sent_at=timezone.now())
+        for n in range(4, 120)
+    )
+    Chat.objects.filter(pk=first.pk).update(last_seq=119)
+    after = asked()
+    # Session and user, the search (a chat, a user, their latest), a look ahead, the page, senders.
+    assert len(after) == len(before) <= 8
+    for sql in after:
+        assert "COUNT(" not in sql.upper()
+        if 'FROM "messaging_message"' in sql:
+            assert "LIMIT" in sql
+
+
+@pytest.mark.parametrize("query", ["", "chat", "ada", "both"])
+def test_no_statement_walks_the_table(browser, two, query):
+    """As PostgreSQL would do it if sequential scans were dear, as they are on a million rows."""
+    query = {"chat": str(two[2].pk), "both": f"{two[2].pk} ada"}.get(query, query)
+    with CaptureQueriesContext(connection) as captured:
+        listed(browser, query)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for entry in captured:
+            if "messaging_message" in entry["sql"]:
+                cursor.execute(f"EXPLAIN {entry['sql']}")
+                plan = "\n".join(line for (line,) in cursor.fetchall())
+                assert "Seq Scan" not in plan, plan
+
+
+def test_no_order_of_the_url_sorts_the_table(browser, two):
+    for order in ("1", "-2", "2.3", "x"):
+        with CaptureQueriesContext(connection) as captured:
+            browser.get(LIST, {"o": order})
+        pages = [entry["sql"] for entry in captured if "LIMIT 50" in entry["sql"]]
+        assert all('ORDER BY "messaging_message"."id" DESC' in sql for sql in pages)
+
+
+def test_a_message_is_shown_whole_with_raw_ids(browser, two):
+    ada, _, first, _ = two
+    message = Message.objects.get(chat=first, seq=1)
+    page = browser.get(f"{LIST}{message.pk}/change/").content.decode()
+    for shown in (str(first.pk), str(ada.pk), "a1"):
+        assert shown in page
+    assert "<select" not in page.partition('id="content"')[2].partition("<footer")[0]
+
+
+def test_text_is_shown_not_run(browser, two):
+    first = two[2]
+    Message.objects.filter(chat=first, seq=3).update(text="<script>alert(1)</script>")
+    assert "<script>alert" not in browser.get(LIST).content.decode()
+
+
+def test_a_message_of_nobody_is_shown(browser, two):
+    Message.objects.filter(text="b4").update(sender=uuid.uuid4())
+    assert len(listed(browser)) == 5
+    assert "nobody any more" in browser.get(LIST).content.decode()
+
+
+def test_nothing_can_be_written(browser, two):
+    message = Message.objects.get(text="a1")
+    assert browser.post(f"{LIST}{message.pk}/change/", {"text": "x"}).status_code == 403
+    assert browser.get(f"{LIST}add/").status_code == 403
+    assert browser.post(f"{LIST}{message.pk}/delete/", {"post": "yes"}).status_code == 403
+    message.refresh_from_db()
+    assert message.text == "a1"
+
+
+def test_it_is_for_staff_who_may(two):
+    stranger = Client()
+    assert stranger.get(LIST).status_code == 302
+    stranger.force_login(make_user("staff", is_staff=True))
+    assert stranger.get(LIST).status_code == 403
+
+
+def test_times_are_shown_to_the_second(browser, two):
+    Message.objects.update(sent_at="2026-01-02T03:04:05Z")
+    assert "2026-01-02 03:04:05" in browser.get(LIST).content.decode()

@@ -1,0 +1,1 @@
+"""What the contract says, one file per behaviour."""

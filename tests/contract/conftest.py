@@ -1,0 +1,45 @@
+from collections.abc import Iterator
+
+import pytest
+
+from config.stack.live import LiveStack
+from tests.http import Person, Server
+
+
+@pytest.fixture(scope="session")
+def server(live_stack: LiveStack) -> Iterator[Server]:
+    """The server under test, over real HTTP."""
+    server = Server(live_stack.base_url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def ann(server: Server) -> Person:
+    return server.person("ann")
+
+
+@pytest.fixture
+def ben(server: Server) -> Person:
+    return server.person("ben")
+
+
+@pytest.fixture
+def cid(server: Server) -> Person:
+    return server.person("cid")
+
+
+@pytest.fixture
+def eve(server: Server) -> Person:
+    """A stranger to all chats of the others."""
+    return server.person("eve")
+
+
+@pytest.fixture(scope="session")
+def redis_url(live_stack: LiveStack) -> str:
+    return live_stack.environment()["REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def database_url(live_stack: LiveStack) -> str:
+    return live_stack.environment()["DATABASE_URL"]

@@ -1,0 +1,1 @@
+"""The promise, kept while processes are killed, frozen, emptied and filled."""
