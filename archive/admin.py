@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from archive.models import RetentionRun
+from archive.models import DrillRun, RetentionRun
 from common.admin import ReadOnlyModelAdmin
 
 
@@ -12,4 +12,14 @@ class RetentionRunAdmin(ReadOnlyModelAdmin):
 
     list_display = (
         "started_at", "finished_at", "days", "due", "deleted", "kept", "freed", "oldest", "failed",
+    )  # fmt: skip
+
+
+@admin.register(DrillRun)
+class DrillRunAdmin(ReadOnlyModelAdmin):
+    """Each drill: whether the backup came back, and what a loss would have cost."""
+
+    list_display = (
+        "started_at", "finished_at", "ok", "restored", "differing", "lost", "lost_seconds",
+        "detail",
     )  # fmt: skip

@@ -146,3 +146,22 @@ class RetentionRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d %H:%M}: {self.deleted} of {self.due}"
+
+
+class DrillRun(models.Model):
+    """One proof that the newest backup can be restored, and what a loss then would have cost."""
+
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, help_text="Empty while it runs, or when killed.")
+    ok = models.BooleanField(default=False, help_text="Whether all that came back was right.")
+    restored = models.BigIntegerField(default=0, help_text="Messages that came back.")
+    differing = models.BigIntegerField(default=0, help_text="Messages that came back otherwise.")
+    lost = models.BigIntegerField(default=0, help_text="Messages that would not have come back.")
+    lost_seconds = models.FloatField(default=0, help_text="How long ago the oldest of them is.")
+    detail = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M}: {'passed' if self.ok else 'failed'}"

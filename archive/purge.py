@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import Now
 
 from archive import snapshot
@@ -31,6 +31,7 @@ from messaging.tiers import Chat
 
 _CHATS = read_sql("chats_to_purge.sql")
 CHATS_AT_ONCE = 500
+COUNTED_AT_ONCE = 100_000
 HOUR = timedelta(hours=1)
 
 
@@ -51,11 +52,10 @@ def purge(
     if days < 1:
         raise NoRetention
     before: datetime = row("SELECT clock_timestamp()", ())[0] - timedelta(days=days)
-    due = HourObject.objects.filter(segment__hour__lte=before - HOUR)
-    (number, size) = due.aggregate(n=Count("pk"), size=Sum("size")).values()
+    number, size, _, _ = _totals(before)
     tally.add(due=number, deleted=0, bytes=0)
     if dry_run:
-        tally.add(bytes=size or 0)
+        tally.add(bytes=size)
         if sweep:
             _sweep(before, tally, dry_run=True)
         return {"command": "purge", "dry_run": True, "before": before.isoformat(), **tally.report()}
@@ -70,14 +70,33 @@ def purge(
     _purge_snapshots(before, tally)
     if sweep:
         _sweep(before, tally, dry_run=False)
-    left = HourObject.objects.aggregate(n=Count("pk"), oldest=Min("segment__hour"))
-    tally.add(kept=left["n"])
+    _, _, kept, oldest = _totals(before)
+    tally.add(kept=kept)
     RetentionRun.objects.filter(pk=run.pk).update(
         finished_at=Now(), deleted=tally.counts["deleted"], freed=tally.counts["bytes"],
-        kept=left["n"], oldest=left["oldest"], failed=tally.failed,
+        kept=kept, oldest=oldest, failed=tally.failed,
     )  # fmt: skip
-    oldest = left["oldest"].isoformat() if left["oldest"] else None
-    return {"command": "purge", "before": before.isoformat(), "oldest": oldest, **tally.report()}
+    shown = {"before": before.isoformat(), "oldest": oldest.isoformat() if oldest else None}
+    return {"command": "purge", **shown, **tally.report()}
+
+
+def _totals(before: datetime) -> tuple[int, int, int, datetime | None]:
+    """Return how many objects are due and their bytes, how many there are, and the oldest hour.
+
+    Counted some at a time: there may be more than one statement can count in time.
+    """
+    due = size = count = 0
+    oldest: datetime | None = None
+    last = HourObject.objects.aggregate(last=Max("pk"))["last"] or 0
+    past = Q(segment__hour__lte=before - HOUR)
+    for start in range(0, last, COUNTED_AT_ONCE):
+        some = HourObject.objects.filter(pk__gt=start, pk__lte=start + COUNTED_AT_ONCE).aggregate(
+            due=Count("pk", filter=past), size=Sum("size", filter=past), count=Count("pk"),
+            oldest=Min("segment__hour"),
+        )  # fmt: skip
+        due, size, count = due + some["due"], size + (some["size"] or 0), count + some["count"]
+        oldest = min(filter(None, (oldest, some["oldest"])), default=None)
+    return due, size, count, oldest
 
 
 def _chats(before: datetime) -> Iterator[Chat]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import DatabaseError
 
-from archive.hours import Damaged, Packer, hour_from, hour_path, plain_chunks, split_lines
+from archive.hours import Damaged, Packed, Packer, hour_from, hour_path, plain_chunks, split_lines
 from archive.sql import read_sql
 from archive.steps import step
 from archive.store import ArchiveUnavailable, Missing, Store
@@ -21,7 +21,8 @@ from common.database import rows
 PREFIX = "_system/"
 VERSION = "1"
 PORTION = 2000
-FAILURES = (ArchiveUnavailable, Damaged, DatabaseError)
+TRIES = 4
+FAILURES = (ArchiveUnavailable, Missing, Damaged, DatabaseError)
 
 
 class Table(NamedTuple):
@@ -56,22 +57,28 @@ def write(store: Store, hour: int, *, again: bool) -> None:
         for portion in _portions(table):
             packer.add(portion)
         packed = packer.finish()
-        count, sha = packed.facts.count, packed.facts.sha256
-        key = folder(hour) + table.name
-        store.put_plain(
-            key, packed.body(), {"count": str(count), "sha256": sha, "version": VERSION}
-        )
-        facts[table.name] = {"count": count, "sha256": sha}
-        _check(store, key, sha)
+        _put(store, folder(hour) + table.name, packed)
+        facts[table.name] = {"count": packed.facts.count, "sha256": packed.facts.sha256}
     step("snapshot.manifest")
     packer = Packer()
     packer.add([(1, orjson.dumps({"version": int(VERSION), "tables": facts}))])
-    packed = packer.finish()
-    sha = packed.facts.sha256
-    store.put_plain(
-        folder(hour) + "manifest", packed.held, {"count": "1", "sha256": sha, "version": VERSION}
-    )
+    _put(store, folder(hour) + "manifest", packer.finish())
     step("snapshot.after")
+
+
+def _put(store: Store, key: str, packed: Packed) -> None:
+    """Write an object and read it back; raises Damaged when it does not read back right."""
+    facts = packed.facts
+    metadata = {"count": str(facts.count), "sha256": facts.sha256, "version": VERSION}
+    for attempt in range(1, TRIES + 1):
+        store.put_plain(key, packed.body(), metadata)
+        try:
+            _check(store, key, facts.sha256)
+        except (Missing, Damaged):
+            if attempt == TRIES:
+                raise
+        else:
+            return
 
 
 def whole(store: Store, hour: int) -> bool:

@@ -5,6 +5,7 @@ import logging
 from celery import shared_task
 
 from archive import backup as backups
+from archive import drill as drills
 from archive import purge as purges
 from archive import trim as trims
 
@@ -32,4 +33,12 @@ def purge() -> bool:
     """Delete the objects past retention. Idempotent."""
     report = purges.purge()
     logger.info("purge: %s", report)
+    return bool(report["ok"])
+
+
+@shared_task
+def drill() -> bool:
+    """Restore the newest backup into a scratch database and compare it with the live one."""
+    report = drills.drill()
+    logger.info("drill: %s", report)
     return bool(report["ok"])

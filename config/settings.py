@@ -207,6 +207,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "chats", "description": "Writing to a user, and all chats that you are in."},
         {"name": "groups", "description": "Groups, who is in them and as what."},
         {"name": "messaging", "description": "Receiving: what is new, and what there was."},
+        {"name": "archive", "description": "What cold storage holds for you, to list and take."},
         {"name": "service", "description": "The service itself, for programs that watch it."},
     ],
     "ENUM_NAME_OVERRIDES": {
@@ -322,6 +323,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "backup": {"task": "archive.tasks.backup", "schedule": crontab(minute="2")},
     "trim": {"task": "archive.tasks.trim", "schedule": crontab(minute="32")},
     "purge": {"task": "archive.tasks.purge", "schedule": crontab(hour="4", minute="47")},
+    "drill": {
+        "task": "archive.tasks.drill",
+        "schedule": crontab(day_of_week="sun", hour="5", minute="17"),
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 

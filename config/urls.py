@@ -16,6 +16,7 @@ urlpatterns = [
     path("", include("chats.urls")),
     path("", include("groups.urls")),
     path("", include("accounts.urls")),
+    path("", include("archive.urls")),
     path("", views.RootView.as_view(), name="root"),
     path("healthz", views.LivenessView.as_view(), name="healthz"),
     path("readyz", views.ReadinessView.as_view(), name="readyz"),

@@ -15,6 +15,57 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="DrillRun",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "started_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                (
+                    "finished_at",
+                    models.DateTimeField(
+                        help_text="Empty while it runs, or when killed.", null=True
+                    ),
+                ),
+                (
+                    "ok",
+                    models.BooleanField(
+                        default=False, help_text="Whether all that came back was right."
+                    ),
+                ),
+                (
+                    "restored",
+                    models.BigIntegerField(default=0, help_text="Messages that came back."),
+                ),
+                (
+                    "differing",
+                    models.BigIntegerField(
+                        default=0, help_text="Messages that came back otherwise."
+                    ),
+                ),
+                (
+                    "lost",
+                    models.BigIntegerField(
+                        default=0, help_text="Messages that would not have come back."
+                    ),
+                ),
+                (
+                    "lost_seconds",
+                    models.FloatField(default=0, help_text="How long ago the oldest of them is."),
+                ),
+                ("detail", models.TextField(blank=True, default="")),
+            ],
+            options={
+                "ordering": ["-id"],
+            },
+        ),
+        migrations.CreateModel(
             name="ErasedUser",
             fields=[
                 (

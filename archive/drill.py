@@ -1,0 +1,172 @@
+"""Drill: the newest backup restored into a scratch database and compared with the live one.
+
+Message by message; so that a restore is proved before it is needed, and the cost of losing the
+database right now is a number. The scratch database is on the same server and goes afterwards.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from secrets import token_hex
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import psycopg
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+from psycopg import sql
+
+from archive.models import DrillRun
+from archive.runs import Shower, Silent, Tally
+from archive.steps import step
+from common.database import row
+
+PREFIX = "strata_drill_"
+_MESSAGES = """
+SELECT chat_id, seq, sender_id, kind, text, sent_at, client_id
+  FROM messaging_message ORDER BY chat_id, seq
+"""
+# Nobody hears of what is restored in a drill.
+_NO_CACHE = "redis://127.0.0.1:9/0"
+_SHOWN = 500
+
+
+class DrillFailed(Exception):
+    """The scratch database could not be made, or the backup not be restored into it."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What the live database holds, held against what came back."""
+
+    restored: int = 0
+    differing: int = 0
+    lost: int = 0
+    oldest_lost: datetime | None = None
+
+
+def drill(*, shower: Shower | None = None) -> dict[str, Any]:
+    """Restore the newest backup into a scratch database, compare, and leave a row of the result."""
+    shower, tally = shower or Silent(), Tally()
+    run = DrillRun.objects.create()
+    shower.total(3)
+    detail, found = "", Comparison()
+    try:
+        with scratch_database() as name:
+            manage(name, "migrate", "--verbosity", "0")
+            shower.advance(1)
+            report = orjson.loads(manage(name, "restore", "--all", "--json"))
+            step("drill.restored")
+            shower.advance(1)
+            if not report["ok"]:
+                detail = "; ".join(report.get("failures", ["the restore reported a failure"]))
+            found = compare(name)
+            shower.advance(1)
+    except (DrillFailed, psycopg.Error, orjson.JSONDecodeError) as error:
+        detail = " ".join(str(error).split()) or type(error).__name__
+    now: datetime = row("SELECT clock_timestamp()", ())[0]
+    seconds = (now - found.oldest_lost).total_seconds() if found.oldest_lost else 0.0
+    if found.differing:
+        detail = f"{found.differing} messages came back otherwise. {detail}"
+    if detail:
+        tally.fail("drill", DrillFailed(detail[:_SHOWN]))
+    counts = {"restored": found.restored, "differing": found.differing, "lost": found.lost}
+    tally.add(**counts)
+    DrillRun.objects.filter(pk=run.pk).update(
+        finished_at=Now(), ok=not detail, lost_seconds=seconds, detail=detail[:_SHOWN], **counts
+    )
+    return {"command": "drill", "lost_seconds": round(seconds, 3), **tally.report()}
+
+
+@contextmanager
+def scratch_database() -> Iterator[str]:
+    """Make an empty database beside the live one, and drop it in the end."""
+    name = f"{PREFIX}{token_hex(6)}"
+    with _connected() as server:
+        try:
+            server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(_named(name)))
+        except psycopg.Error as error:
+            raise DrillFailed(f"no scratch database: {error}") from error
+    step("drill.created")
+    try:
+        yield name
+    finally:
+        with _connected() as server:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_named(name)))
+
+
+def manage(database: str, *arguments: str) -> str:
+    """Run one of our commands on another database, return its output; raises DrillFailed."""
+    url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{database}").geturl()
+    done = subprocess.run(
+        [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
+        env={
+            **os.environ,
+            "DATABASE_URL": url,
+            "REDIS_URL": _NO_CACHE,
+            "DB_TRANSACTION_TIMEOUT_MS": "0",
+        },
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode and not done.stdout.startswith("{"):
+        raise DrillFailed(f"{arguments[0]} failed: {done.stderr.strip()[-_SHOWN:]}")
+    return done.stdout
+
+
+def compare(database: str) -> Comparison:
+    """Walk through both databases in one order and compare what both should hold.
+
+    What the live one has trimmed is only in the other: that is as it should be.
+    """
+    found = Comparison()
+    with _connected() as live, _connected(database) as other:
+        restored = _walk(other)
+        there = next(restored, None)
+        for message in _walk(live):
+            while there is not None and there[:2] < message[:2]:
+                found.restored += 1
+                there = next(restored, None)
+            if there is None or there[:2] != message[:2]:
+                found.lost += 1
+                found.oldest_lost = min(found.oldest_lost or message[5], message[5])
+                continue
+            found.restored += 1
+            found.differing += there != message
+            there = next(restored, None)
+        while there is not None:
+            found.restored += 1
+            there = next(restored, None)
+    return found
+
+
+def _walk(server: psycopg.Connection[Any]) -> Iterator[tuple[Any, ...]]:
+    with server.transaction(), server.cursor(name="messages") as cursor:
+        cursor.itersize = 2000
+        cursor.execute(_MESSAGES)
+        yield from cursor
+
+
+@contextmanager
+def _connected(database: str | None = None) -> Iterator[psycopg.Connection[Any]]:
+    """Connect to a database of the live server, without the limits that requests have."""
+    parameters = connection.get_connection_params()
+    for ours in ("cursor_factory", "context", "prepare_threshold", "server_side_binding"):
+        parameters.pop(ours, None)
+    parameters |= {"options": "-c jit=off", "autocommit": True}
+    if database:
+        parameters["dbname"] = database
+    with psycopg.connect(**parameters) as server:
+        yield server
+
+
+def _named(name: str) -> sql.Identifier:
+    return sql.Identifier(name)

@@ -1,0 +1,50 @@
+"""What the routes of the archive take and give."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from archive.hours import hour_from, hour_path
+from archive.models import HourObject
+from common.fields import StrictUUIDField
+from common.times import RFC3339
+
+
+class ArchiveQuerySerializer(serializers.Serializer[Any]):
+    """Which of the caller's objects to list."""
+
+    year = serializers.IntegerField(required=False, min_value=1970, max_value=9998)
+    day = serializers.IntegerField(
+        required=False, min_value=1, max_value=366, help_text="Of the year; needs `year`."
+    )
+    hour = serializers.IntegerField(
+        required=False, min_value=0, max_value=23, help_text="UTC; needs `day`."
+    )
+    chat_id = StrictUUIDField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a part of a date without the rest."""
+        if ("day" in attrs and "year" not in attrs) or ("hour" in attrs and "day" not in attrs):
+            raise serializers.ValidationError("An hour needs its day, and a day its year.")
+        return attrs
+
+
+class HourObjectSerializer(serializers.Serializer[Any]):
+    """One object of the caller's archive: their messages of one chat and hour."""
+
+    path = serializers.SerializerMethodField(help_text="Where to get it, below `/archive/`.")
+    hour = serializers.DateTimeField(format=RFC3339, help_text="When the hour began.")
+    chat_id = StrictUUIDField()
+    first_seq = serializers.IntegerField()
+    last_seq = serializers.IntegerField()
+    count = serializers.IntegerField(help_text="How many messages it holds.")
+    size = serializers.IntegerField(help_text="Bytes, packed.")
+    sha256 = serializers.SerializerMethodField(help_text="Of the plain bytes.")
+
+    def get_path(self, entry: HourObject) -> str:
+        """Return the key without the caller's own id."""
+        return f"{hour_path(hour_from(entry.segment.hour))}/{entry.segment.chat_id}/"
+
+    def get_sha256(self, entry: HourObject) -> str:
+        """Return the digest in hexadecimal."""
+        return bytes(entry.sha256).hex()

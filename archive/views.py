@@ -1,0 +1,127 @@
+"""The routes of the archive: the caller's own objects, listed and downloaded."""
+
+import hashlib
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import mixins, viewsets
+from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from archive.hours import Damaged, hour_from, key_of, plain_chunks
+from archive.models import HourObject
+from archive.selectors import objects_of
+from archive.serializers import ArchiveQuerySerializer, HourObjectSerializer
+from common.errors import NotFound
+from common.ids import parse_id
+from common.renderers import JSONRenderer
+from common.schema import refusal
+from common.views import Reconnecting, caller_id
+
+IN_MEMORY_BYTES = 256 * 1024
+CONTENT_TYPE = "application/x-ndjson"
+
+
+class LinesRenderer(BaseRenderer):
+    """Lets a client ask for what a download is."""
+
+    media_type = CONTENT_TYPE
+    format = "ndjson"
+
+    def render(self, data: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return an error as JSON: there are no lines then."""
+        return JSONRenderer().render(data)
+
+
+@extend_schema_view(list=extend_schema(parameters=[ArchiveQuerySerializer]))
+class ArchiveViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSet[HourObject]):
+    """Your archive: what cold storage holds for you, one object per hour and chat.
+
+    An object holds the messages that you could see, one a line, as the API shows them to you.
+    """
+
+    serializer_class = HourObjectSerializer
+    queryset = HourObject.objects.none()
+    ordering = ("-id",)
+
+    def get_queryset(self) -> QuerySet[HourObject]:
+        """Return the caller's objects, of a time and chat if the query names them."""
+        query = ArchiveQuerySerializer(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        try:
+            return objects_of(caller_id(self.request), **query.validated_data)
+        except ValueError as error:
+            raise ValidationError({"day": "That year has no such day."}) from error
+
+    def get_renderers(self) -> list[Any]:
+        """Offer a download's own type too."""
+        more = [LinesRenderer()] if self.action == "download" else []
+        return [*super().get_renderers(), *more]
+
+    @extend_schema(
+        operation_id="archive_download",
+        responses={
+            (200, CONTENT_TYPE): OpenApiResponse(bytes, "One message a line, gzip'ed on the way."),
+            404: refusal("You have no such object."),
+            503: refusal("`archive_unavailable`: cold storage is away."),
+        },
+    )
+    def download(
+        self, request: Request, year: int, day: int, hour: int, chat_id: str
+    ) -> StreamingHttpResponse:
+        """Return one of your objects, whole."""
+        chat = parse_id(chat_id)
+        try:
+            found = objects_of(
+                caller_id(request), year=year, day=day, hour=hour, chat_id=chat
+            ).first()
+        except (ValueError, OverflowError) as error:
+            raise NotFound from error
+        if chat is None or found is None:
+            raise NotFound
+        file = fetched(found)
+        answer = StreamingHttpResponse(_chunks(file), content_type=CONTENT_TYPE)
+        answer["Content-Encoding"] = "gzip"
+        answer["Content-Disposition"] = f'attachment; filename="{year}-{day:03}-{hour:02}.ndjson"'
+        return answer
+
+
+def fetched(entry: HourObject) -> IO[bytes]:
+    """Return an object's bytes after comparing their digest; raises ArchiveUnavailable."""
+    # Here, as boto3 takes 17 MB that a worker which never reads the archive need not have.
+    from archive import store  # noqa: PLC0415
+
+    store.brisk.check_awake()
+    key = key_of(entry.user_id, hour_from(entry.segment.hour), entry.segment.chat_id)
+    file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when sent
+    sha = hashlib.sha256()
+
+    def kept() -> Iterator[bytes]:
+        for chunk in store.brisk.get(key).chunks:
+            file.write(chunk)
+            yield chunk
+
+    try:
+        for plain in plain_chunks(kept()):
+            sha.update(plain)
+        digests = {bytes(digest) for digest in (entry.sha256, entry.next_sha256) if digest}
+        if sha.digest() not in digests:
+            raise Damaged(f"{key} is not what was written")  # noqa: TRY301
+    except (store.Missing, Damaged) as error:
+        raise store.ArchiveUnavailable from error
+    except store.ArchiveUnavailable:
+        store.brisk.failed()
+        raise
+    file.seek(0)
+    return file
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(64 * 1024):
+            yield chunk
