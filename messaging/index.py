@@ -40,7 +40,7 @@ def fill(user_id: UUID, lease: bytes, moment: int, epoch: int) -> None:
         (number, id_, to_micros(at), first) for number, id_, at, wide, first in found if not wide
     ]
     wide = [(number, id_, to_micros(at), first) for number, id_, at, wide, first in found if wide]
-    newest = to_micros(found[0][2]) if found else 0
+    newest = max((chat[2] for chat in (*chats, *wide)), default=0)
     recent_enough = min(
         moment * 1000 - settings.ACTIVE_WINDOW_SECONDS * 1_000_000,
         newest - 2 * scripts.MARGIN_MICROS,
@@ -49,8 +49,9 @@ def fill(user_id: UUID, lease: bytes, moment: int, epoch: int) -> None:
         chat for place, chat in enumerate(chats) if place < scripts.FEW or chat[2] > recent_enough
     ]
     floor = chats[len(kept)][2] if len(kept) < len(chats) else 0
-    if len(found) > scripts.MOST_CHATS:
-        floor = max(floor, to_micros(found[-1][2]))
+    if len(chats) > scripts.MOST_CHATS:
+        # There are more; which ones is not known here.
+        floor = max(floor, chats[-1][2])
     args: list[Any] = [
         str(user_id), lease, moment, epoch, floor, scripts.life_seconds(),
         ",".join(str(chat[0]) for chat in wide), len(kept),

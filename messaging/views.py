@@ -202,6 +202,7 @@ class HistoryView(Quick, GenericAPIView[Any]):
         keys = (tokens.entry_key(tokens.digest(token)), "fresh")
         args = (
             tokens.TOKEN_BELIEF_MS, tokens.TOKEN_BELIEF_MS, str(chat_id), nonce, scripts.LEASE_MS,
+            "" if before is None else before, "" if after is None else after, limit,
         )  # fmt: skip
         try:
             found = scripts.page(keys, args)
@@ -224,11 +225,9 @@ def _page_from_cache(
     """Return a page of a chat whose list the cache gave; None when the database must be asked."""
     if found[0] != b"page":
         return None
-    _, viewer, number, first_seq, start, end, *packed = found
+    _, _, number, first_seq, start, end, low, *packed = found
     last = int(end)
-    held = unpack_lines(last - len(packed) + 1, packed)
-    if any(line.subject == viewer for line in held):
-        return None
+    held = unpack_lines(int(low), packed)
     chat = Chat(chat_id, int(number))
     first = max(int(first_seq), int(start))
     user_id = UUID(viewer.decode())

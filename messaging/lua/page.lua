@@ -1,9 +1,11 @@
 -- A page of a chat's history, as far as the cache can say: who calls, may they, and the lines.
 --
--- KEYS: token, fresh. ARGV: token belief (ms), access belief (ms), chat_id, lease nonce, lease (ms).
+-- KEYS: token, fresh. ARGV: token belief (ms), access belief (ms), chat_id, lease nonce, lease (ms),
+--       before or '', after or '', limit.
 -- Answers {'who'}; {'ask', user} when the user's view of the chat is not known here;
 -- {'view', user, number, first_seq} when the chat's list is not; or
--- {'page', user, number, first_seq, start, end, line, ...} with the whole list.
+-- {'page', user, number, first_seq, start, end, seq of the first line, line, ...} with what the list
+-- holds of the page, which may be nothing.
 local fresh = redis.call('HMGET', KEYS[2], 'gen', 'ms')
 local now = now_ms()
 local user = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
@@ -21,4 +23,22 @@ if #lines == 0 or not chat[1]
   redis.pcall('SET', 'cl:' .. n, ARGV[4], 'PX', ARGV[5])
   return {'view', user, n, first}
 end
-return {'page', user, n, first, chat[1], chat[2], unpack(lines)}
+local oldest = tonumber(chat[2]) - #lines + 1
+local before, after, limit = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local low, high = oldest, tonumber(chat[2])
+if after then
+  low = math.max(low, after + 1)
+  high = math.min(high, after + limit)
+else
+  if before then high = math.min(high, before - 1) end
+  low = math.max(low, high - limit + 1)
+end
+local answer = {'page', user, n, first, chat[1], chat[2], string.format('%d', low)}
+local mark = '|' .. user .. '|'
+for i = 1, #lines do
+  -- Their own coming or going: only the database knows their stretches.
+  if string.sub(lines[i], 17, 16 + #mark) == mark then return {'ask', user} end
+  local seq = oldest + i - 1
+  if seq >= low and seq <= high then answer[#answer + 1] = lines[i] end
+end
+return answer

@@ -106,3 +106,15 @@ def test_a_page_from_the_database_of_a_chat_in_the_index_is_one_statement(people
     assert response["X-Served-From"] == "database"
     assert [message["seq"] for message in response.json()["results"]] == [3, 4, 5, 6, 7]
     assert cost()[0] <= 2
+
+
+def test_a_wide_group_among_thousands_of_chats_is_heard_of(sweeper, monkeypatch):
+    monkeypatch.setattr("messaging.scripts.MOST_CHATS", 3)
+    monkeypatch.setattr("django.conf.settings.FANOUT_MAX_MEMBERS", 2)
+    ada, bob, eve = Person(), Person(), Person()
+    group_id = ada.group(bob, eve)
+    for _ in range(8):
+        bob.group()
+    bob.drain()
+    ada.tell(group_id, "news")
+    assert bob.drain() == ["news"]
