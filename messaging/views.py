@@ -225,7 +225,7 @@ def _page_from_cache(
     """Return a page of a chat whose list the cache gave; None when the database must be asked."""
     if found[0] != b"page":
         return None
-    _, _, number, first_seq, start, end, low, *packed = found
+    _, viewer, number, first_seq, start, end, low, *packed = found
     last = int(end)
     held = unpack_lines(int(low), packed)
     chat = Chat(chat_id, int(number))

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -25,7 +26,9 @@ _ANSWERS: dict[str | None, tuple[int, bytes]] = {
 @contextmanager
 def bad_network(harm: Harm) -> Iterator[str]:
     """Yield the address of an S3 server that behaves as `harm` says."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(harm))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Harmful", (_Handler,), {"harm": staticmethod(harm)})
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -35,52 +38,48 @@ def bad_network(harm: Harm) -> Iterator[str]:
         server.server_close()
 
 
-def _handler(harm: Harm) -> type[BaseHTTPRequestHandler]:
-    upstream = urlsplit(settings.S3_ENDPOINT_URL).netloc
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    harm: ClassVar[Harm]
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        done = type(self).harm(self.command, self.path)
+        if done in _ANSWERS:
+            self._answer(*_ANSWERS[done])
+        elif done == "drop":
+            self.close_connection = True
+        else:
+            self._forward(body, done)
 
-        def _pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            done = harm(self.command, self.path)
-            if done in _ANSWERS:
-                self._answer(*_ANSWERS[done])
-            elif done == "drop":
-                self.close_connection = True
-            else:
-                self._forward(body, done)
+    def _forward(self, body: bytes, done: str | None) -> None:
+        server = http.client.HTTPConnection(urlsplit(settings.S3_ENDPOINT_URL).netloc, timeout=30)
+        # The signature is over the Host that the client named, so it stays.
+        server.request(self.command, self.path, body, dict(self.headers.items()))
+        found = server.getresponse()
+        data = found.read()
+        if done == "flip" and data:
+            middle = len(data) // 2
+            data = data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+        self.send_response(found.status)
+        for name, value in found.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", found.getheader("Content-Length") or str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data[: len(data) // 2] if done == "cut" else data)
+        self.close_connection = done == "cut"
+        server.close()
 
-        def _forward(self, body: bytes, done: str | None) -> None:
-            server = http.client.HTTPConnection(upstream, timeout=30)
-            # The signature is over the Host that the client named, so it stays.
-            server.request(self.command, self.path, body, dict(self.headers.items()))
-            found = server.getresponse()
-            data = found.read()
-            if done == "flip" and data:
-                middle = len(data) // 2
-                data = data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
-            self.send_response(found.status)
-            for name, value in found.getheaders():
-                if name.lower() not in ("transfer-encoding", "connection", "content-length"):
-                    self.send_header(name, value)
-            self.send_header("Content-Length", found.getheader("Content-Length") or str(len(data)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(data[: len(data) // 2] if done == "cut" else data)
-            self.close_connection = done == "cut"
-            server.close()
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass_on  # noqa: N815
 
-        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass_on  # noqa: N815
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-        def _answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/xml")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing."""
-
-    return Handler
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
