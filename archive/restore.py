@@ -38,7 +38,10 @@ _MEMBERSHIPS = read_sql("restore_memberships.sql")
 _TAKE = read_sql("take_restored.sql")
 _DIFFERS = read_sql("restored_differs.sql")
 _SETTLE = read_sql("settle_restored.sql")
-_STAGE = "CREATE TEMP TABLE restored (LIKE messaging_message) ON COMMIT DROP"
+_STAGE = (
+    "CREATE TEMP TABLE restored ON COMMIT DROP AS SELECT chat_id, seq, sender_id, subject_id, kind,"
+    " text, sent_at, client_id FROM messaging_message LIMIT 0"
+)
 _COLUMNS = "chat_id, seq, sender_id, subject_id, kind, text, sent_at, client_id"
 _NUMBERS = (
     "SELECT setval('messaging_chat_number', greatest((SELECT max(number) FROM messaging_chat),"
@@ -184,8 +187,10 @@ def _messages(
 ) -> int:
     """Bring a chat's messages and its index back; needs a transaction and the chat's lock."""
     subjects = _subjects(members)
-    added = 0
     hours: list[tuple[Hour, tuple[int, int]]] = []
+    segments: list[Segment] = []
+    with connection.cursor() as cursor:
+        cursor.execute(_STAGE)
     for hour, users in catalog.hours(chat_id):
         found = read_hour(patient, chat_id, hour, users, pool)
         for bad in found.bad:
@@ -193,12 +198,22 @@ def _messages(
             tally.fail(bad, Damaged("passed over"))
         if not found.messages:
             continue
-        added += _copy_in(chat_id, found.messages, subjects)
-        found_bounds = (min(found.messages), max(found.messages))
-        times = [found.messages[seq]["sent_at"] for seq in found_bounds]
-        _index(chat_id, found, found_bounds, times)
+        _stage(chat_id, found.messages, subjects)
+        bounds = (min(found.messages), max(found.messages))
+        segments.append(
+            Segment(
+                chat_id=chat_id,
+                hour=hour_start(hour),
+                first_seq=bounds[0],
+                last_seq=bounds[1],
+                first_at=found.messages[bounds[0]]["sent_at"],
+                last_at=found.messages[bounds[1]]["sent_at"],
+            )
+        )
         found.messages.clear()
-        hours.append((found, found_bounds))
+        hours.append((found, bounds))
+    added = _take()
+    _index(segments, hours)
     settled = rows(_SETTLE, {"chat": chat_id})
     if settled:
         first, lowest, last = settled[0]
@@ -226,48 +241,53 @@ def _subjects(members: list[dict[str, Any]]) -> dict[int, str]:
     return subjects
 
 
-def _copy_in(chat_id: UUID, messages: dict[int, Any], subjects: dict[int, str]) -> int:
-    """Add messages that are not there yet and return how many; raises Contradiction."""
-    with connection.cursor() as cursor:
-        cursor.execute(_STAGE.replace("TEMP TABLE", "TEMP TABLE IF NOT EXISTS"))
-        cursor.execute("ALTER TABLE restored ALTER id DROP NOT NULL")
-        cursor.execute("TRUNCATE restored")
-        with cursor.copy(f"COPY restored ({_COLUMNS}) FROM STDIN") as copy:
-            for seq in sorted(messages):
-                message = messages[seq]
-                subject = subjects.get(seq) if message["kind"] == Message.Kind.SYSTEM else None
-                copy.write_row(
-                    (
-                        chat_id, seq, message["sender_id"], subject, message["kind"],
-                        message["text"], message["sent_at"], message["client_id"],
-                    )
-                )  # fmt: skip
+def _stage(chat_id: UUID, messages: dict[int, Any], subjects: dict[int, str]) -> None:
+    """Copy an hour's messages beside the table."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY restored ({_COLUMNS}) FROM STDIN") as copy,
+    ):
+        for seq in sorted(messages):
+            message = messages[seq]
+            subject = subjects.get(seq) if message["kind"] == Message.Kind.SYSTEM else None
+            copy.write_row(
+                (
+                    chat_id, seq, message["sender_id"], subject, message["kind"],
+                    message["text"], message["sent_at"], message["client_id"],
+                )
+            )  # fmt: skip
+
+
+def _take() -> int:
+    """Add what was copied and is not there yet, return how many; raises Contradiction."""
     if differs := rows(_DIFFERS, ()):
         raise Contradiction(f"the database has another message {differs[0][0]} than the bucket")
-    return len(rows(_TAKE, ()))
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE)
+        return int(cursor.rowcount)
 
 
-def _index(chat_id: UUID, found: Hour, bounds: tuple[int, int], times: list[str]) -> None:
-    """Record the hour and the objects that it was read from."""
-    segment, _ = Segment.objects.update_or_create(
-        chat_id=chat_id,
-        hour=hour_start(found.hour),
-        defaults={
-            "first_seq": bounds[0], "last_seq": bounds[1],
-            "first_at": times[0], "last_at": times[1], "purged_at": None,
-        },
-    )  # fmt: skip
+def _index(segments: list[Segment], hours: list[tuple[Hour, tuple[int, int]]]) -> None:
+    """Record the hours and the objects that they were read from."""
+    stored = Segment.objects.bulk_create(
+        segments,
+        update_conflicts=True,
+        unique_fields=["chat", "hour"],
+        update_fields=["first_seq", "last_seq", "first_at", "last_at", "purged_at"],
+        batch_size=1000,
+    )
     HourObject.objects.bulk_create(
-        [
+        (
             HourObject(
                 segment=segment, user_id=copy.user_id, first_seq=copy.facts.first,
                 last_seq=copy.facts.last, count=copy.facts.count, size=copy.size,
                 sha256=bytes.fromhex(copy.facts.sha256), etag=copy.etag,
             )
-            for copy in found.copies
-        ],
+            for segment, (hour, _) in zip(stored, hours, strict=True)
+            for copy in hour.copies
+        ),
         update_conflicts=True,
         unique_fields=["segment", "user"],
-        update_fields=["first_seq", "last_seq", "count", "size", "sha256", "etag"],
+        update_fields=["first_seq", "last_seq", "count", "size", "sha256", "etag", "next_sha256"],
         batch_size=1000,
     )  # fmt: skip
