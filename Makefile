@@ -15,7 +15,7 @@ PRODUCTION := DEBUG=false DATA_DIR=/nonexistent ALLOWED_HOSTS=chat.example \
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench test lint format requirements clean usable
+.PHONY: help install run demo bench test soak lint format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -34,6 +34,9 @@ bench: $(DEV) ## Measure CPU time per request, rates and latencies
 
 test: $(DEV) ## Run all tests on real servers; ARGS="-k name" for some
 	@$(PY) -m pytest $(ARGS)
+
+soak: $(DEV) ## Write and poll for minutes while parts fail; SOAK_SECONDS=120 of each fault
+	@SOAK_SECONDS=$${SOAK_SECONDS:-60} $(PY) -m pytest -m soak -s tests/faults $(ARGS)
 
 lint: $(DEV) ## Check style, types, imports, migrations, production settings and the settings' page
 	$(PY) -m ruff check .

@@ -74,7 +74,10 @@ def test_an_empty_one_is_a_400(send: Sender) -> None:
     send("x", "").refused(400, attr="client_id")
 
 
-def test_of_many_at_once_one_is_sent(send: Sender, ann: Person) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_of_many_at_once_one_is_sent(send: Sender, ann: Person, known: bool) -> None:
+    if known:
+        send("before", None).ok(201)
     answers = at_once([lambda: send("x", "race")] * 20)
     assert sorted(answer.status for answer in answers) == [200] * 19 + [201]
     assert len({answer.content for answer in answers}) == 1
@@ -84,11 +87,14 @@ def test_of_many_at_once_one_is_sent(send: Sender, ann: Person) -> None:
     assert nxt["seq"] == answers[0].body["seq"] + 1
 
 
-def test_of_many_texts_at_once_one_is_sent(send: Sender, ann: Person) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_of_many_texts_at_once_one_is_sent(send: Sender, ann: Person, known: bool) -> None:
+    if known:
+        send("text before", None).ok(201)
     answers = at_once([partial(send, f"text {n}", "race") for n in range(20)])
     assert sorted(answer.status for answer in answers) == [201] + [409] * 19
     [first] = [answer.body for answer in answers if answer.status == 201]
-    texts = [m["text"] for m in ann.history(first["chat_id"]) if m["kind"] == "text"]
+    texts = [m["text"] for m in ann.history(first["chat_id"]) if m["client_id"] == "race"]
     assert texts == [first["text"]]
 
 

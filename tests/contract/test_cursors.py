@@ -205,3 +205,16 @@ def test_a_cursor_in_the_middle_of_six_hundred_chats_stays_small_and_right(
     follower.until_quiet()
     for chat, end in length.items():
         assert follower.seqs(chat) == list(range(1, end + extra[chat] + 1))
+
+
+@pytest.mark.slow
+def test_a_large_group_is_heard_behind_two_thousand_other_chats(server: Server) -> None:
+    busy, *crowd = server.crowd(111)
+    large = crowd[0].group(busy, *crowd[1:])["group_id"]
+    at_once([busy.group] * 2100, threads=8)
+    follower = busy.follow(limit=500)
+    follower.until_quiet()
+    follower.until_quiet()
+    message = crowd[1].send_group(large, "to all").ok(201)
+    follower.until_quiet()
+    assert follower.got[large][-1] == message
