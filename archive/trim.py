@@ -1,7 +1,7 @@
 """Trim: a message leaves the database when cold storage has been seen to hold it for everyone.
 
 Beyond the last Y of its chat, its hour ended, every object of that hour read back just before. In
-batches, each a short transaction; the chat's row is touched last, so that senders hardly wait.
+batches, each a short transaction, so that senders hardly wait.
 """
 
 from collections.abc import Iterator
@@ -100,10 +100,11 @@ def _trim_batch(chat: Chat, first: int, last: int, lock: ChatLock, *, purged: bo
     step("trim.before")
     with transaction.atomic():
         lock.check()
+        # The chat's row first, as everybody does.
+        ChatRow.objects.filter(pk=chat.id, db_seq=first).update(db_seq=last + 1)
         if not purged:
             rows(_KEEP_CLIENT_IDS, {"chat": chat.id, "first": first, "last": last})
         Message.objects.filter(chat=chat.id, seq__range=(first, last)).delete()
-        ChatRow.objects.filter(pk=chat.id, db_seq=first).update(db_seq=last + 1)
         moved = purged and settle_start(chat.id)
         step("trim.inside")
     if moved:
