@@ -35,7 +35,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Django's backend with bounded connections."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Open a connection, bounded unless transactions are not (`DB_TRANSACTION_TIMEOUT_MS` 0)."""
+        """Open a connection, bounded where transactions are (`DB_TRANSACTION_TIMEOUT_MS`)."""
         connection = super().get_new_connection(conn_params)
         limit = settings.DB_TRANSACTION_TIMEOUT_MS
         if limit:

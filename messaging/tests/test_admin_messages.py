@@ -77,7 +77,8 @@ def test_by_chat_and_sender_in_either_order(browser, two):
 
 
 @pytest.mark.parametrize(
-    "query", ["nobody", str(uuid.uuid4()), "be", "a b c", "\ud800", "%", "' OR 1=1"]
+    "query",
+    ["nobody", "b9ee5a9e-32e5-4d43-9f92-f8ba3055e8f7", "be", "a b c", "\ud800", "%", "' OR 1=1"],
 )
 def test_what_is_nothing_finds_nothing(browser, two, query):
     assert listed(browser, query.encode("utf-8", "replace").decode()) == []
