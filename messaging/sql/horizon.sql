@@ -11,6 +11,6 @@ SELECT greatest(least(looked.at, (SELECT min(a.xact_start) FROM pg_stat_activity
                                      AND a.backend_type = 'client backend'
                                      AND a.pid <> pg_backend_pid()
                                      AND a.backend_xid IS NOT NULL)),
-                looked.at - %(margin)s) - interval '1 millisecond' AS moment,
+                looked.at - %(margin)s) - interval '1 microsecond' AS moment,
        (SELECT epoch FROM messaging_logstate WHERE id = 1) AS epoch
   FROM (SELECT clock_timestamp() AS at) AS looked;
