@@ -139,6 +139,16 @@ BEHIND_TLS_PROXY = _flag(
     "Believe `X-Forwarded-Proto`; only where a proxy of yours always sets or strips it.",
 )
 
+TRUSTED_PROXIES = _number(
+    _H,
+    "TRUSTED_PROXIES",
+    0,
+    "proxies",
+    "How many proxies of yours each request passes, every one of which adds to `X-Forwarded-For`: "
+    "that many entries at its end are believed, and the first of those is the client; 0 believes "
+    "none of it.",
+)
+
 _D = "Database"
 DATABASE_URL = _text(
     _D,

@@ -33,6 +33,7 @@ try:
     SECURE_COOKIES = options.SECURE_COOKIES.read(env)
     SECURE_HSTS_SECONDS = options.SECURE_HSTS_SECONDS.read(env)
     BEHIND_TLS_PROXY = options.BEHIND_TLS_PROXY.read(env)
+    TRUSTED_PROXIES = options.TRUSTED_PROXIES.read(env)
 
     DATABASE_URL = options.DATABASE_URL.read(env)
     DB_TRANSACTION_TIMEOUT_MS = options.DB_TRANSACTION_TIMEOUT_MS.read(env)
