@@ -1,9 +1,18 @@
-"""The moderators' page of what retention did: to look, not to touch."""
+"""The moderators' pages of what the archive's runs did: to look, not to touch."""
 
 from django.contrib import admin
 
-from archive.models import DrillRun, RetentionRun
+from archive.models import BackupRun, DrillRun, RetentionRun
 from common.admin import ReadOnlyModelAdmin
+
+
+@admin.register(BackupRun)
+class BackupRunAdmin(ReadOnlyModelAdmin):
+    """Each backup, and up to when everything was in cold storage after it."""
+
+    list_display = (
+        "started_at", "finished_at", "until", "messages", "objects_written", "failed",
+    )  # fmt: skip
 
 
 @admin.register(RetentionRun)

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models.functions import Now
 
 from archive import checking, erase, snapshot
 from archive.chat_backup import Progress, backup_chat
 from archive.hours import hour_from, hour_start
+from archive.models import BackupRun
 from archive.runs import Shower, Silent, Tally, side_by_side
 from archive.sql import read_sql
 from archive.store import patient
@@ -66,6 +68,7 @@ def backup(
         return {"command": "backup", "dry_run": True, "until": cutoff.isoformat(), **tally.report()}
     if not now:
         wait_for_commits(cutoff)
+    run = BackupRun.objects.create(until=cutoff)
     writers = Writers(settings.ARCHIVE_THREADS)
     tally.add(chats=0, hours=0, messages=0, objects=0, bytes=0)
 
@@ -92,6 +95,10 @@ def backup(
             tally.fail("the snapshot of users and chats", error)
     finally:
         writers.close()
+    BackupRun.objects.filter(pk=run.pk).update(
+        finished_at=Now(), messages=tally.counts["messages"], failed=tally.failed,
+        objects_written=tally.counts["objects"],
+    )  # fmt: skip
     return {"command": "backup", "until": cutoff.isoformat(), **tally.report()}
 
 

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from common.ids import new_id
 from messaging.models import Chat
 
 
@@ -122,9 +123,29 @@ class ErasedUser(models.Model):
     )
     asked_at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)
+    texts = models.BooleanField(
+        db_default=False, help_text="Whether their texts go from other people's copies too."
+    )
 
     def __str__(self) -> str:
         return str(self.user_id)
+
+
+class BackupRun(models.Model):
+    """One run of backup, and up to when everything sent was in cold storage after it."""
+
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, help_text="Empty while it runs, or when killed.")
+    until = models.DateTimeField(help_text="What was sent before then was taken.")
+    messages = models.BigIntegerField(default=0)
+    objects_written = models.BigIntegerField(default=0)
+    failed = models.IntegerField(default=0, help_text="What was left for the next run.")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M} until {self.until:%Y-%m-%d %H:%M}"
 
 
 class RetentionRun(models.Model):
@@ -165,3 +186,53 @@ class DrillRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d %H:%M}: {'passed' if self.ok else 'failed'}"
+
+
+class Export(models.Model):
+    """A ZIP of all that a user may see and is, made once they ask, kept for a day.
+
+    Its object lies below the user's own prefix, so that who deletes that deletes it too. A user has
+    at most one that is not at its end.
+    """
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        WAITING = "waiting"
+        RUNNING = "running"
+        READY = "ready"
+        FAILED = "failed"
+        WITHDRAWN = "withdrawn"
+
+    LIVE = (State.WAITING, State.RUNNING, State.READY)
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    state = models.CharField(max_length=9, choices=State, default=State.WAITING)
+    attempt = models.IntegerField(
+        default=0, help_text="How often it was begun; whoever began it last is at work on it."
+    )
+    asked_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(
+        db_default=Now(), help_text="When whoever is at work on it last said so."
+    )
+    finished_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    messages = models.BigIntegerField(default=0, help_text="Messages in it so far.")
+    total = models.BigIntegerField(default=0, help_text="Messages that it will hold.")
+    size = models.BigIntegerField(null=True, help_text="Bytes.")
+    sha256 = models.BinaryField(max_length=32, null=True)
+    detail = models.TextField(blank=True, default="", help_text="Why it failed.")
+
+    class Meta:
+        ordering = ["-asked_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"],
+                condition=Q(state__in=["waiting", "running", "ready"]),
+                name="a_live_export_per_user",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk}: {self.state}"

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from archive import snapshot
 from archive.hours import hour_from, hour_start, key_of, parse_key
 from archive.locks import ChatLock, chat_lock
-from archive.models import HourObject, RetentionRun, Segment
+from archive.models import BackupRun, HourObject, RetentionRun, Segment
 from archive.runs import Shower, Silent, Tally, side_by_side
 from archive.sql import read_sql
 from archive.steps import step
@@ -68,6 +68,7 @@ def purge(
 
     side_by_side(_chats(before), act, tally)
     _purge_snapshots(before, tally)
+    BackupRun.objects.filter(started_at__lt=before).delete()
     if sweep:
         _sweep(before, tally, dry_run=False)
     _, _, kept, oldest = _totals(before)

@@ -1,11 +1,57 @@
-"""What a user may see of their own archive."""
+"""Reads: what a user may see of their own archive, and how its runs went."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import F, QuerySet
 
-from archive.models import HourObject
+from archive.models import BackupRun, DrillRun, ErasedUser, Erasure, HourObject, RetentionRun
+from common.database import row
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the archive's runs went, for whoever watches them; None where there was none yet."""
+
+    backed_up_until: datetime | None
+    """Everything sent before then is in cold storage."""
+    backup_lag_seconds: float | None
+    """How long ago that is: what a loss of the database right now would cost at the most."""
+    drill: DrillRun | None
+    """The last one that came to its end."""
+    purge: RetentionRun | None
+    """The last one that came to its end."""
+    erasures_waiting: int
+    """Texts and users whose erasure is not done in every tier."""
+    now: datetime
+    """The database's clock, which all these times are by."""
+
+    def age_seconds(self, run: DrillRun | RetentionRun | None) -> float | None:
+        """Return how long ago a run ended; None for none."""
+        if run is None or run.finished_at is None:
+            return None
+        return (self.now - run.finished_at).total_seconds()
+
+
+def health() -> Health:
+    """Return how the archive's runs went: six short queries, none of which counts messages."""
+    now: datetime = row("SELECT clock_timestamp()", ())[0]
+    until = (
+        BackupRun.objects.filter(finished_at__isnull=False, failed=0)
+        .order_by("-until")
+        .values_list("until", flat=True)
+        .first()
+    )
+    return Health(
+        backed_up_until=until,
+        backup_lag_seconds=(now - until).total_seconds() if until else None,
+        drill=DrillRun.objects.filter(finished_at__isnull=False).first(),
+        purge=RetentionRun.objects.filter(finished_at__isnull=False).first(),
+        erasures_waiting=Erasure.objects.filter(done_at=None).count()
+        + ErasedUser.objects.filter(done_at=None).count(),
+        now=now,
+    )
 
 
 def objects_of(

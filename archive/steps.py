@@ -1,28 +1,49 @@
 """Named places in what the archive does, at which a test can have the process killed.
 
-`ARCHIVE_DIE_AT=backup.put.after` kills it at that step, `backup.put.after#3` when it gets there the
-third time; `ARCHIVE_STEPS_FILE` names a file that each step passed is written to. Both are for
-tests: where neither is set, a step costs a look into a dictionary.
+`ARCHIVE_DIE_AT=put.after` kills it at that step, `put.after#3` when it gets there the third time;
+`ARCHIVE_INTERRUPT_AT` sends it a Ctrl-C there instead. `ARCHIVE_STEPS_FILE` names a file that each
+step passed is written to. All three are for tests: where none is set, a step costs a look into a
+dictionary. A test sees to it that each step named here is killed by some test.
 """
 
 import os
 import signal
 import threading
 from collections import Counter
+from typing import Final
+
+STEPS: Final = (
+    *("chat.locked", "put.before", "put.after", "read_back.after"),
+    *("record.before", "record.inside", "record.after"),
+    *("snapshot.before", "snapshot.manifest", "snapshot.after"),
+    *("trim.verify", "trim.verified", "trim.before", "trim.inside", "trim.after"),
+    *("purge.before", "purge.inside", "purge.hidden", "purge.deleted", "purge.rows"),
+    *("restore.users", "restore.blocks", "restore.chats"),
+    *("restore.chat", "restore.inside", "restore.after", "restore.epoch"),
+    *("repair.before", "repair.after"),
+    *("drill.created", "drill.restored"),
+    *("erase.asked.inside", "erase.asked", "erase.announced", "erase.rewritten", "erase.done"),
+    *("erase.user", "erase.prefix"),
+)
+"""Every step there is."""
 
 _passed: Counter[str] = Counter()
 _lock = threading.Lock()
 
 
 def step(name: str) -> None:
-    """Mark a step: dies here, as of `kill -9`, when the environment says so."""
+    """Mark a step: dies here, as of `kill -9`, or is interrupted when the environment says so."""
     die_at, record = os.environ.get("ARCHIVE_DIE_AT"), os.environ.get("ARCHIVE_STEPS_FILE")
-    if not die_at and not record:
+    interrupt_at = os.environ.get("ARCHIVE_INTERRUPT_AT")
+    if not die_at and not record and not interrupt_at:
         return
     with _lock:
         _passed[name] += 1
+        names = (name, f"{name}#{_passed[name]}")
         if record:
             with open(record, "a", encoding="utf-8") as file:  # noqa: PTH123
                 file.write(f"{name}\n")
-        if die_at in (name, f"{name}#{_passed[name]}"):
+        if die_at in names:
             os.kill(os.getpid(), signal.SIGKILL)
+        if interrupt_at in names:
+            os.kill(os.getpid(), signal.SIGINT)
