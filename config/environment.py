@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from config.options import BASE_DIR, DATA_DIR
+from config.options import BASE_DIR, DATA_DIR, FILE
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./*-]*")
 
@@ -21,7 +21,8 @@ def data_dir() -> Path:
 def load_stack_environment() -> None:
     """Take from `DATA_DIR/env` each variable that is not set already; no file is fine."""
     for name, value in dotenv_values(data_dir() / "env", interpolate=False).items():
-        if value is not None:
+        # Who names a secret's file means that one.
+        if value is not None and not os.environ.get(name + FILE):
             os.environ.setdefault(name, value)
 
 

@@ -8,12 +8,12 @@ Django is not imported here, so that the local stack can read its options and st
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
-from environs import Env
+from environs import Env, EnvError
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = BASE_DIR / "docs" / "settings.md"
@@ -21,6 +21,8 @@ PAGE: Final = BASE_DIR / "docs" / "settings.md"
 # What SECRET_KEY is when DEBUG is on and none is given; production refuses it.
 DEVELOPMENT_SECRET_KEY: Final = "for-development-only-never-in-production"  # noqa: S105
 SECRET_KEY_MIN_CHARS: Final = 50
+# What follows the name of a secret's variable to make the name of the variable that names its file.
+FILE: Final = "_FILE"
 
 T = TypeVar("T")
 Parser = Callable[[Env, str], T]
@@ -38,10 +40,42 @@ class Option(Generic[T]):
     default: T
     unit: str
     text: str
+    # A secret may also come from a file, which the variable NAME_FILE names.
+    secret: bool = False
 
     def read(self, env: Env) -> T:
         """Return the value that the environment gives; none and an empty one are the default."""
+        if self.secret and (path := env.str(self.name + FILE, "")):
+            return self._read_file(env, Path(path))
         return self.parse(env, self.name) if env.str(self.name, "") else self.default
+
+    def _read_file(self, env: Env, path: Path) -> T:
+        if env.str(self.name, ""):
+            raise EnvError(f"{self.name} and {self.name}{FILE} are both set: keep one")
+        text = file_text(self.name, path)
+        value = text.replace(",", " ").split() if isinstance(self.default, list) else text
+        return cast(T, value)
+
+
+def file_text(name: str, path: Path) -> str:
+    """Return what a secret's file holds, without white space around it; raise `EnvError`."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise EnvError(f"{name}{FILE} names {path}, which can't be read ({reason})") from error
+    if not text:
+        raise EnvError(f"{name}{FILE} names {path}, which is empty")
+    return text
+
+
+def take_files(environ: MutableMapping[str, str]) -> None:
+    """Replace each secret's NAME_FILE by the NAME that it stands for; raise `EnvError`."""
+    for section in SECTIONS.values():
+        for option in section:
+            if option.secret and environ.get(option.name + FILE) and not environ.get(option.name):
+                path = Path(environ.pop(option.name + FILE))
+                environ[option.name] = file_text(option.name, path)
 
 
 def _parse_text(env: Env, name: str) -> str:
@@ -66,8 +100,8 @@ def _declare(section: str, option: Option[T]) -> Option[T]:
     return option
 
 
-def _text(section: str, name: str, default: str, text: str) -> Option[str]:
-    return _declare(section, Option(name, "text", _parse_text, default, "", text))
+def _text(section: str, name: str, default: str, text: str, *, secret: bool = False) -> Option[str]:
+    return _declare(section, Option(name, "text", _parse_text, default, "", text, secret))
 
 
 def _flag(section: str, name: str, default: bool, text: str) -> Option[bool]:
@@ -78,10 +112,12 @@ def _number(section: str, name: str, default: int, unit: str, text: str) -> Opti
     return _declare(section, Option(name, "int", _parse_number, default, unit, text))
 
 
-def _names(section: str, name: str, default: list[str], text: str) -> Option[list[str]]:
+def _names(
+    section: str, name: str, default: list[str], text: str, *, secret: bool = False
+) -> Option[list[str]]:
     return _declare(
         section,
-        Option(name, "list", _parse_names, default, "commas", text),
+        Option(name, "list", _parse_names, default, "commas", text, secret),
     )
 
 
@@ -93,6 +129,15 @@ SECRET_KEY = _text(
     "",
     f"Signs cursors and sessions; without DEBUG at least {SECRET_KEY_MIN_CHARS} characters, else "
     "nothing starts. `make run` makes one and keeps it in `DATA_DIR`.",
+    secret=True,
+)
+SECRET_KEY_FALLBACKS = _names(
+    _S,
+    "SECRET_KEY_FALLBACKS",
+    [],
+    "Keys that were SECRET_KEY before: what they signed stays good, nothing new is signed by them. "
+    "A cursor may be kept for ever, so one stays here for as long as a client may come back.",
+    secret=True,
 )
 HOST = _text(_S, "HOST", "127.0.0.1", "The address that the web server of `make run` listens on.")
 PORT = _number(_S, "PORT", 8000, "", "The port that the web server of `make run` listens on.")
@@ -155,6 +200,7 @@ DATABASE_URL = _text(
     "DATABASE_URL",
     "postgres://strata@127.0.0.1:5432/strata",
     "The PostgreSQL database; given to `make run`, no PostgreSQL is started.",
+    secret=True,
 )
 DB_TRANSACTION_TIMEOUT_MS = _number(
     _D,
@@ -171,6 +217,7 @@ REDIS_URL = _text(
     "REDIS_URL",
     "redis://127.0.0.1:6379/0",
     "The Valkey or Redis of cache and queue; given to `make run`, no Valkey is started.",
+    secret=True,
 )
 CACHE_TIMEOUT_MS = _number(
     _C, "CACHE_TIMEOUT_MS", 100, "ms", "A request waits no longer for one answer of the cache."
@@ -198,8 +245,10 @@ S3_ENDPOINT_URL = _text(
     "The S3 server, empty for Amazon's own; given to `make run`, no S3 server is started.",
 )
 S3_BUCKET = _text(_A, "S3_BUCKET", "strata", "The bucket of the archive.")
-S3_ACCESS_KEY_ID = _text(_A, "S3_ACCESS_KEY_ID", "", "The key that may read and write the bucket.")
-S3_SECRET_ACCESS_KEY = _text(_A, "S3_SECRET_ACCESS_KEY", "", "The secret of that key.")
+S3_ACCESS_KEY_ID = _text(
+    _A, "S3_ACCESS_KEY_ID", "", "The key that may read and write the bucket.", secret=True
+)
+S3_SECRET_ACCESS_KEY = _text(_A, "S3_SECRET_ACCESS_KEY", "", "The secret of that key.", secret=True)
 S3_REGION = _text(_A, "S3_REGION", "us-east-1", "The region that requests are signed for.")
 ARCHIVE_THREADS = _number(
     _A, "ARCHIVE_THREADS", 8, "threads", "How many objects a run writes or reads at once."
@@ -277,6 +326,10 @@ def page() -> str:
         "",
         "Each is an environment variable. This page is written from `config/options.py` by",
         "`python -m config.options --write`; `make lint` fails when the two differ.",
+        "",
+        "A **secret** may come from a file instead, as container engines and systemd hand it over:",
+        "`SECRET_KEY_FILE` names the file that holds `SECRET_KEY`. White space around it does not",
+        "count; both variables at once are refused.",
     ]
     for section, options in SECTIONS.items():
         lines += ["", f"## {section}", "", "| name | type | default | meaning |"]
@@ -292,6 +345,8 @@ def _row(option: Option[Any]) -> str:
         shown = str(shown).lower()
     elif isinstance(shown, list):
         shown = ",".join(shown)
+    if option.secret:
+        kind += ", secret"
     default = f"`{shown}`" if shown != "" else "none"
     return f"| `{option.name}` | {kind} | {default} | {option.text} |"
 

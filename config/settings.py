@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dj_database_url
 import django_stubs_ext
 from celery.schedules import crontab
+from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL
 from environs import Env, EnvError
 
 from config import options
@@ -24,6 +26,7 @@ env = Env()
 try:
     DEBUG = options.DEBUG.read(env)
     SECRET_KEY = options.SECRET_KEY.read(env)
+    SECRET_KEY_FALLBACKS = options.SECRET_KEY_FALLBACKS.read(env)
     ALLOWED_HOSTS = options.ALLOWED_HOSTS.read(env)
     CSRF_TRUSTED_ORIGINS = options.CSRF_TRUSTED_ORIGINS.read(env)
     BODY_MAX_BYTES = options.BODY_MAX_BYTES.read(env)
@@ -94,6 +97,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "common.headers.PageHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -166,11 +170,47 @@ LOGIN_REDIRECT_URL = "/"
 # HTTPS -----------------------------------------------------------------------------------------
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+# Forms carry the token themselves; no script of ours reads the cookie.
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+if SECURE_COOKIES:
+    # A browser takes a cookie of this prefix only over HTTPS and for this host alone, so neither a
+    # neighbour under the same domain nor somebody on the line can plant one.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
 # Probes and scrapers come from inside, over plain HTTP.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+
+# What a page may load and do: no script at all unless a path below says so, and nowhere what
+# somebody managed to write into a page.
+_CSP: dict[str, Any] = {
+    "default-src": [NONE],
+    "style-src": [SELF],
+    "img-src": [SELF, "data:"],
+    "form-action": [SELF],
+    "base-uri": [NONE],
+    "frame-ancestors": [NONE],
+}
+CONTENT_SECURITY_POLICY: dict[str, Any] = {"DIRECTIVES": _CSP}
+CSP_BY_PATH: dict[str, dict[str, Any]] = {
+    # Swagger UI fetches the schema and sends what is tried.
+    "/docs/": _CSP | {"script-src": [SELF], "connect-src": [SELF]},
+    "/admin/": _CSP
+    | {
+        # Alpine, of which the theme's behaviour is made, evaluates what attributes of the theme's
+        # own templates say. Text of users never becomes one: the templates escape it.
+        "script-src": [SELF, UNSAFE_EVAL, NONCE],
+        "style-src": [SELF, NONCE],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+    },
+}
 CSRF_FAILURE_VIEW = "common.pages.csrf_failure"
 
 # The API ---------------------------------------------------------------------------------------
@@ -236,10 +276,9 @@ FORMAT_MODULE_PATH = ["config.formats"]
 
 # Database --------------------------------------------------------------------------------------
 
-DATABASES: dict[str, Any] = {
-    "default": env.dj_db_url(
-        options.DATABASE_URL.name,
-        options.DATABASE_URL.default,
+try:
+    _database = dj_database_url.parse(
+        DATABASE_URL,
         # Django's own, with a bound on how long an answer is waited for.
         engine="common.postgresql",
         # Kept for the thread's life: opening one costs ten times a whole send. Dead ones are
@@ -247,7 +286,10 @@ DATABASES: dict[str, Any] = {
         conn_max_age=None,
         conn_health_checks=False,
     )
-}
+except ValueError:
+    # Without the value, which holds a password.
+    sys.exit("DATABASE_URL is not the URL of a database: postgres://user:password@host:5432/name.")
+DATABASES: dict[str, Any] = {"default": _database}
 _database_options: dict[str, Any] = DATABASES["default"].setdefault("OPTIONS", {})
 _server_options = {
     "transaction_timeout": DB_TRANSACTION_TIMEOUT_MS,

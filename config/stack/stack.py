@@ -37,6 +37,11 @@ class Stack:
     """Holds the data folder while it runs."""
 
     def __init__(self) -> None:
+        try:
+            # From here on a secret is where all of the stack looks for it.
+            options.take_files(os.environ)
+        except EnvError as error:
+            raise StackError(f"A setting can't be read: {error} (see docs/settings.md)") from error
         self._sizes = _sizes()
         self._folder = DataFolder(data_dir())
 
