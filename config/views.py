@@ -16,7 +16,7 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import AllowAny
@@ -264,5 +264,7 @@ class SchemaView(_ErrorsInJSON, SpectacularAPIView):
     ]
 
 
-class DocsView(_ErrorsInJSON, SpectacularSwaggerView):
-    """The OpenAPI document as pages to read and try."""
+class DocsView(_ErrorsInJSON, SpectacularSwaggerSplitView):
+    """The OpenAPI document as pages to read and try; their script is a file of its own."""
+
+    template_name = "common/docs.html"

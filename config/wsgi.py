@@ -57,6 +57,8 @@ class BareHandler(counting.CountingHandler):
         if isinstance(response, HttpResponse):
             # Else the server would send the answer in chunks.
             response.headers["Content-Length"] = str(len(response.content))
+        # The security middleware says so too, where it runs.
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
         start_response(
             f"{response.status_code} {response.reason_phrase}",
             [
