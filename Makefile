@@ -69,7 +69,7 @@ format: $(DEV) ## Format the code and mend what can be mended mechanically
 	$(PY) -m config.options --write
 
 requirements: $(DEV) ## Compile requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-local requirements-dev; do \
 		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links \
 			--custom-compile-command "make requirements" $(ARGS) $$name.in -o $$name.txt || exit 1; \
@@ -83,10 +83,10 @@ clean: ## Remove .venv and what tools leave behind; the data in DATA_DIR stays
 
 $(DEV): requirements-dev.txt $(RUN)
 	@echo "Installing the tools for development …"
-	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements.txt -r requirements-local.txt -r requirements-dev.txt
 	@touch $@
 
-$(RUN): requirements.txt | usable
+$(RUN): requirements.txt requirements-local.txt | usable
 	@python=; for candidate in $(PYTHON); do \
 		if $$candidate -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	done; \
@@ -103,7 +103,7 @@ $(RUN): requirements.txt | usable
 		fi; \
 	fi
 	@echo "Installing what Strata runs on …"
-	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements.txt -r requirements-local.txt
 	@touch $@
 
 # A .venv whose Python is gone, or that was moved here from elsewhere, is made anew.
