@@ -53,7 +53,7 @@ endif
 soak: $(DEV) ## Write and poll for minutes while parts fail; SOAK_SECONDS=120 of each fault
 	@SOAK_SECONDS=$${SOAK_SECONDS:-60} $(PY) -m pytest -m soak -s tests/faults $(ARGS)
 
-lint: $(DEV) ## Check style, types, imports, migrations, production settings and the settings' page
+lint: $(DEV) ## Check style, types, imports, migrations, production settings and what is written from the code
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	@# A setting from outside would change what is checked.
@@ -62,11 +62,15 @@ lint: $(DEV) ## Check style, types, imports, migrations, production settings and
 	$(PRODUCTION) $(PY) -W "ignore:Got an error checking" manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) -m config.options --check
+	@# The OpenAPI document of this very code is the one that docs/ shows and clients are made from.
+	$(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file /dev/stdout | \
+		diff --brief docs/openapi.yaml - >/dev/null || { echo "docs/openapi.yaml is not what the code says; run make format." >&2; exit 1; }
 
 format: $(DEV) ## Format the code and mend what can be mended mechanically
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 	$(PY) -m config.options --write
+	$(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 requirements: $(DEV) ## Compile requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
 	for name in requirements requirements-local requirements-dev; do \

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from accounts import names
 from accounts.models import Block, User
 from common.fields import StrictCharField, StrictUUIDField
+from common.samples import ADA, AT, BOB, sample
 
 # Hashing a text takes time in proportion to its length.
 PASSWORD_MAX_CHARS = 1024
@@ -66,6 +67,7 @@ class UserIdSerializer(serializers.Serializer[Any]):
     user_id = StrictUUIDField(help_text="The id of the other user.")
 
 
+@sample({"user_id": ADA, "username": "ada", "display_name": "Ada"})
 class UserSerializer(serializers.ModelSerializer[User]):
     """A user as others see them."""
 
@@ -77,6 +79,14 @@ class UserSerializer(serializers.ModelSerializer[User]):
         read_only_fields: tuple[str, ...] = fields
 
 
+@sample(
+    {
+        "user_id": ADA,
+        "username": "ada",
+        "display_name": "Ada",
+        "token": "Yv3q0eX2bM9h5l7wTnKdJ4rA8sGcUzPf1oQiBtE6xNk",
+    }
+)
 class AdmissionSerializer(UserSerializer):
     """A user and the token that lets them in: shown here and never again."""
 
@@ -87,6 +97,7 @@ class AdmissionSerializer(UserSerializer):
         read_only_fields: tuple[str, ...] = fields
 
 
+@sample({"user_id": BOB, "created_at": AT})
 class BlockSerializer(serializers.ModelSerializer[Block]):
     """Whom the caller blocks, and since when."""
 

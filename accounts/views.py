@@ -25,10 +25,9 @@ from accounts.serializers import (
 )
 from common.errors import NotFound
 from common.ids import parse_id
+from common.samples import BOB
 from common.schema import refusal
 from common.views import Reconnecting, Verb, caller_id
-
-SAMPLE_ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
 
 
 def admission(admitted: services.Admission) -> dict[str, Any]:
@@ -47,7 +46,7 @@ class OpenVerb(Verb):
     post=extend_schema(
         responses={
             201: AdmissionSerializer,
-            409: refusal("`username_taken`: choose another."),
+            409: refusal(services.UsernameTaken),
         },
     )
 )
@@ -66,7 +65,7 @@ class RegisterView(OpenVerb):
     post=extend_schema(
         responses={
             200: AdmissionSerializer,
-            401: refusal("`wrong_credentials`, whichever of them was wrong."),
+            401: refusal(services.WrongCredentials),
         },
     )
 )
@@ -105,7 +104,8 @@ class LogoutView(Verb):
         responses={
             201: BlockSerializer,
             200: OpenApiResponse(BlockSerializer, description="It stood already."),
-            404: refusal("No such user."),
+            400: refusal(services.SelfBlock, invalid=True),
+            404: refusal(NotFound, about="No such user."),
         },
     )
 )
@@ -113,7 +113,7 @@ class BlockUserView(Verb):
     """Block a user: they can't write to you in private or put you in a group."""
 
     serializer_class = UserIdSerializer
-    sample = {"user_id": SAMPLE_ID}
+    sample = {"user_id": BOB}
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Block."""
@@ -124,14 +124,14 @@ class BlockUserView(Verb):
 
 @extend_schema_view(
     post=extend_schema(
-        responses={204: None, 404: refusal("You don't block that user.")},
+        responses={204: None, 404: refusal(services.NoSuchBlock)},
     )
 )
 class UnblockUserView(Verb):
     """Lift a block."""
 
     serializer_class = UserIdSerializer
-    sample = {"user_id": SAMPLE_ID}
+    sample = {"user_id": BOB}
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Unblock."""

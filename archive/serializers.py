@@ -7,6 +7,7 @@ from rest_framework import serializers
 from archive.hours import hour_from, hour_path
 from archive.models import HourObject
 from common.fields import StrictUUIDField
+from common.samples import CHAT, sample
 from common.times import RFC3339
 
 
@@ -29,6 +30,18 @@ class ArchiveQuerySerializer(serializers.Serializer[Any]):
         return attrs
 
 
+@sample(
+    {
+        "path": f"2026/328/08/{CHAT}",
+        "hour": "2026-11-24T08:00:00.000000Z",
+        "chat_id": CHAT,
+        "first_seq": 1,
+        "last_seq": 1,
+        "count": 1,
+        "size": 231,
+        "sha256": "5f3a0b6c1d" * 6 + "9e2b",
+    }
+)
 class HourObjectSerializer(serializers.Serializer[Any]):
     """One object of the caller's archive: their messages of one chat and hour."""
 

@@ -19,7 +19,7 @@ from django.core.files.storage import storages
 from storages.backends.s3 import S3Storage
 
 from archive.hours import Facts, Packed
-from common.errors import Unavailable
+from common.errors import ArchiveUnavailable as ArchiveUnavailable  # noqa: PLC0414 - sought here
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,16 +29,6 @@ DELETE_AT_ONCE = 1000
 PAUSE_SECONDS = 2.0
 """How long pages leave the store alone after it failed one."""
 CONTENT_TYPE = "application/x-ndjson"
-
-
-class ArchiveUnavailable(Unavailable):
-    """Cold storage gave no answer, or not a right one."""
-
-    default_code = "archive_unavailable"
-    default_detail = (
-        "Older messages can't be read for a moment. Send the same request again; "
-        "newer ones are there."
-    )
 
 
 class Missing(Exception):

@@ -17,7 +17,7 @@ from archive.hours import Damaged, hour_from, key_of, plain_chunks
 from archive.models import HourObject
 from archive.selectors import objects_of
 from archive.serializers import ArchiveQuerySerializer, HourObjectSerializer
-from common.errors import NotFound
+from common.errors import ArchiveUnavailable, NotFound
 from common.ids import parse_id
 from common.renderers import JSONRenderer
 from common.schema import refusal
@@ -67,8 +67,8 @@ class ArchiveViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSe
         operation_id="archive_download",
         responses={
             (200, CONTENT_TYPE): OpenApiResponse(bytes, "One message a line, gzip'ed on the way."),
-            404: refusal("You have no such object."),
-            503: refusal("`archive_unavailable`: cold storage is away."),
+            404: refusal(NotFound, about="You have no such object."),
+            503: refusal(ArchiveUnavailable),
         },
     )
     def download(

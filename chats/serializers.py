@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from common.fields import StrictUUIDField
+from common.samples import AT, CHAT, sample
 from messaging.models import Chat
 from messaging.sending import SendSerializer
 
@@ -15,6 +16,17 @@ class SendMessageSerializer(SendSerializer):
     recipient_id = StrictUUIDField(help_text="The user to write to.")
 
 
+@sample(
+    {
+        "chat_id": CHAT,
+        "kind": "private",
+        "name": "Bob",
+        "start": 1,
+        "end": 1,
+        "last_at": AT,
+        "created_at": AT,
+    }
+)
 class ChatSerializer(serializers.Serializer[Any]):
     """A chat as one of its members sees it."""
 

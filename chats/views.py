@@ -12,12 +12,14 @@ from chats import services
 from chats.serializers import ChatSerializer, SendMessageSerializer
 from common.errors import NotFound
 from common.ids import parse_id
+from common.samples import BOB
+from common.schema import refusal
 from common.views import caller_id
 from messaging import selectors
 from messaging.models import Chat
 from messaging.sending import SendView
 from messaging.serializers import MessageSerializer
-from messaging.services import Sent
+from messaging.services import Blocked, ClientIdTaken, Sent
 
 
 class SendMessageView(SendView):
@@ -29,7 +31,7 @@ class SendMessageView(SendView):
     serializer_class = SendMessageSerializer
     target = "recipient_id"
     sample = {
-        "recipient_id": "01980f3e-7b1c-7c3a-9d55-0123456789ab",
+        "recipient_id": BOB,
         "text": "Hello!",
         "client_id": "my-first-message",
     }
@@ -39,9 +41,10 @@ class SendMessageView(SendView):
         responses={
             201: MessageSerializer,
             200: OpenApiResponse(MessageSerializer, "This client_id had been sent before."),
-            403: OpenApiResponse(description="`blocked`: the recipient blocks you."),
-            404: OpenApiResponse(description="There is no such user."),
-            409: OpenApiResponse(description="`client_id_conflict`: it stands for another text."),
+            400: refusal(services.ToOneself, invalid=True),
+            403: refusal(Blocked),
+            404: refusal(NotFound, about="There is no such user."),
+            409: refusal(ClientIdTaken),
         },
     )
     def post(self, request: Request) -> Response:

@@ -73,3 +73,13 @@ class DatabaseUnavailable(Unavailable):
         "The database is away for a moment. Send the same request again; "
         "with the same client_id a message is never sent twice."
     )
+
+
+class ArchiveUnavailable(Unavailable):
+    """Cold storage gave no answer, or not a right one."""
+
+    default_code = "archive_unavailable"
+    default_detail = (
+        "Older messages can't be read for a moment. Send the same request again; "
+        "newer ones are there."
+    )

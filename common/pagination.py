@@ -45,6 +45,27 @@ class CursorPagination(pagination.CursorPagination):
         ordering = getattr(view, "ordering", None) or self.ordering
         return (ordering,) if isinstance(ordering, str) else tuple(ordering)
 
+    def get_paginated_response_schema(self, schema: Any) -> dict[str, Any]:
+        """Return what a page looks like; a link that leads nowhere is null."""
+        link = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {
+                "next": {
+                    **link,
+                    "description": "Leads to the results after these.",
+                    "example": "https://chat.example/blocks/?cursor=cD0xMDA%3D",
+                },
+                "previous": {
+                    **link,
+                    "description": "Leads to the results before these.",
+                    "example": None,
+                },
+                "results": schema,
+            },
+        }
+
     def paginate_queryset(
         self, queryset: QuerySet[Any, Any], request: Request, view: APIView | None = None
     ) -> list[Any] | None:

@@ -11,7 +11,17 @@ from drf_spectacular.utils import (
     extend_schema_serializer,
 )
 from rest_framework import serializers
+from rest_framework.exceptions import (
+    APIException,
+    AuthenticationFailed,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotAuthenticated,
+    ParseError,
+    UnsupportedMediaType,
+)
 
+from common.errors import BodyTooLarge, DatabaseUnavailable, NotFound
 from common.parsers import JSONParser
 from common.views import Verb
 
@@ -24,20 +34,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
     attr = serializers.CharField(allow_null=True, help_text="The field at fault, null for none.")
 
 
-@extend_schema_serializer(
-    component_name="Errors",
-    examples=[
-        OpenApiExample(
-            "A field at fault",
-            value={
-                "type": "validation_error",
-                "errors": [
-                    {"code": "required", "detail": "This field is required.", "attr": "user_id"}
-                ],
-            },
-        )
-    ],
-)
+@extend_schema_serializer(component_name="Errors")
 class ErrorsSerializer(serializers.Serializer[Any]):
     """What every error answers."""
 
@@ -45,9 +42,66 @@ class ErrorsSerializer(serializers.Serializer[Any]):
     errors = ErrorSerializer(many=True)  # type: ignore[assignment]  # as DRF's own
 
 
-def refusal(description: str) -> OpenApiResponse:
-    """Return an error answer, for the `responses` of `extend_schema`."""
-    return OpenApiResponse(ErrorsSerializer, description=description)
+WHATEVER = (
+    ParseError, NotFound, MethodNotAllowed, NotAcceptable, BodyTooLarge, UnsupportedMediaType,
+)  # fmt: skip
+INVALID = OpenApiExample(
+    "invalid",
+    {
+        "type": "validation_error",
+        "errors": [{"code": "required", "detail": "This field is required.", "attr": "user_id"}],
+    },
+)
+
+
+def problem(refused: type[APIException]) -> tuple[str, OpenApiExample]:
+    """Return a refusal's code and what it looks like as an answer."""
+    code = str(refused.default_code)
+    detail = str(refused.default_detail)
+    for name, value in {"method": "PUT", "media_type": "text/plain"}.items():
+        detail = detail.replace("{" + name + "}", value)
+    kind = "server_error" if refused.status_code >= 500 else "client_error"  # noqa: PLR2004
+    body = {
+        "type": kind,
+        "errors": [{"code": code, "detail": detail, "attr": getattr(refused, "field", None)}],
+    }
+    return code, OpenApiExample(code, body)
+
+
+def refusal(
+    *refused: type[APIException], invalid: bool = False, about: str = ""
+) -> OpenApiResponse:
+    """Return an error answer, for the `responses` of `extend_schema`.
+
+    It names the code of each refusal and shows the answer; `invalid` adds those of fields.
+    """
+    found = dict(problem(each) for each in refused)
+    says = [f"`{code}`: {example.value['errors'][0]['detail']}" for code, example in found.items()]
+    if invalid:
+        says.insert(0, "A field is missing or wrong: `attr` names it, `code` says what is wrong.")
+    examples = [*([INVALID] if invalid else []), *found.values()]
+    return OpenApiResponse(
+        ErrorsSerializer, description="\n\n".join([about, *says]).strip(), examples=examples
+    )
+
+
+def share_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Put refusals that several routes have alike into `components` (a hook of drf-spectacular)."""
+    shared: dict[str, Any] = {}
+    for methods in result["paths"].values():
+        for operation in methods.values():
+            operation["responses"] = dict(sorted(operation["responses"].items()))
+            for status, answer in operation["responses"].items():
+                media = answer.get("content", {}).get("application/json", {})
+                if status != "default" and status < "4":
+                    continue
+                name = "".join(media.get("examples", {"Refused": None}))
+                name = "AnyRequest" if status == "default" else name
+                # Two that differ in what they say about the same codes stay where they are.
+                if shared.setdefault(name, answer) == answer:
+                    operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
+    result["components"]["responses"] = dict(sorted(shared.items()))
+    return result
 
 
 class AutoSchema(SpectacularAutoSchema):
@@ -72,37 +126,32 @@ class AutoSchema(SpectacularAutoSchema):
         """Return JSON alone: forms are taken from the browsable API's own pages."""
         return [JSONParser.media_type]
 
-    def get_examples(self) -> list[OpenApiExample]:
-        """Return the sample body of a verb."""
-        sample = getattr(self.view, "sample", None)
-        if not sample or self.method != "POST":
-            return []
-        return [OpenApiExample("A body", value=sample, request_only=True)]
-
-    def _get_response_for_code(
-        self, serializer: Any, status_code: str, *args: Any, **kw: Any
+    def _get_examples(
+        self, serializer: Any, direction: Direction, *args: Any, **kwargs: Any
     ) -> Any:
-        """Return one answer; a refusal that names no body has the error shape."""
-        if (
-            status_code >= "4"
-            and isinstance(serializer, OpenApiResponse)
-            and serializer.response is None
-        ):
-            serializer = refusal(str(serializer.description))
-        return super()._get_response_for_code(serializer, status_code, *args, **kw)  # type: ignore[no-untyped-call]
+        """Add the sample body of a verb to what its serializer shows."""
+        found = super()._get_examples(serializer, direction, *args, **kwargs)  # type: ignore[no-untyped-call]
+        sample = getattr(self.view, "sample", None)
+        if direction == "request" and sample and self.method == "POST":
+            return {"a_body": {"value": sample, "summary": "A body"}}
+        return found
 
     def _get_response_bodies(self, direction: Direction = "response") -> Any:
         answers = super()._get_response_bodies(direction)
         if direction != "response":
             return answers
-        common = {"default": "Any other refusal: wrong method, path, type or size of the body."}
+        common: dict[str, OpenApiResponse] = {
+            "default": refusal(*WHATEVER, about="What any request may be refused for."),
+        }
         if self.method == "POST" or self._is_list_view() or self.get_override_parameters():
-            common["400"] = "Something sent is malformed; `attr` names it."
+            common["400"] = refusal(invalid=True)
         if {} not in self.get_auth():
-            common["401"] = "No token, or one that is not valid."
+            common["401"] = refusal(NotAuthenticated, AuthenticationFailed)
         if "{" in self.path:
-            common["404"] = "No such thing, or none that you may see."
-        for status, description in common.items():
+            common["404"] = refusal(NotFound)
+        if not getattr(self.view, "asks_nothing", False):
+            common["503"] = refusal(DatabaseUnavailable)
+        for status, answer in common.items():
             if status not in answers:
-                answers[status] = self._get_response_for_code(refusal(description), status)
+                answers[status] = self._get_response_for_code(answer, status)  # type: ignore[no-untyped-call]
         return answers

@@ -243,6 +243,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "A messaging server: private chats and groups over three tiers of storage.",
     "VERSION": "1.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "common.schema.share_answers",
+    ],
     "TAGS": [
         {"name": "accounts", "description": "Who: users, their tokens, whom they block."},
         {"name": "chats", "description": "Writing to a user, and all chats that you are in."},

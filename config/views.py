@@ -112,6 +112,7 @@ class OpenView(APIView):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    asks_nothing = True
 
 
 class StartRenderer(BrowsableAPIRenderer):

@@ -6,6 +6,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from common.fields import StrictCharField, StrictUUIDField, UUIDListField
+from common.samples import ADA, AT, BOB, GROUP, sample
 from messaging.models import NAME_MAX_CHARS, Membership
 from messaging.sending import SendSerializer
 
@@ -44,6 +45,15 @@ class SetGroupRoleSerializer(GroupMemberSerializer):
     )
 
 
+@sample(
+    {
+        "group_id": GROUP,
+        "name": "Reading circle",
+        "owner_id": ADA,
+        "member_count": 2,
+        "created_at": AT,
+    }
+)
 class GroupSerializer(serializers.Serializer[Any]):
     """A group. Its id is that of its chat."""
 
@@ -54,6 +64,7 @@ class GroupSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+@sample({"group_id": GROUP, "user_id": BOB, "role": "member", "joined_at": AT})
 class MembershipSerializer(serializers.Serializer[Any]):
     """Who is in a group, as what, since when."""
 

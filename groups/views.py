@@ -12,6 +12,8 @@ from rest_framework.response import Response
 
 from common.errors import NotFound
 from common.ids import parse_id
+from common.samples import BOB, GROUP
+from common.schema import refusal
 from common.views import Verb, caller_id
 from groups import selectors, services
 from groups.serializers import (
@@ -25,26 +27,24 @@ from groups.serializers import (
 from messaging.models import Chat
 from messaging.sending import SendView
 from messaging.serializers import MessageSerializer
-from messaging.services import Sent
+from messaging.services import Blocked, ClientIdTaken, Sent
 
-SAMPLE_GROUP = "01980f3e-7b1c-7c3a-9d55-00000000000a"
-SAMPLE_USER = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
-NO_MEMBER = OpenApiResponse(description="No such group, or you are not a member of it.")
-TOO_LOW = OpenApiResponse(description="`role_too_low`, or `blocked` by that user.")
+NO_MEMBER = refusal(NotFound, about="No such group, or you are not a member of it.")
 
 
 class CreateGroupView(Verb):
     """Create a group; you are its owner."""
 
     serializer_class = CreateGroupSerializer
-    sample = {"name": "Reading circle", "member_ids": [SAMPLE_USER]}
+    sample = {"name": "Reading circle", "member_ids": [BOB]}
 
     @extend_schema(
         operation_id="create_group",
         responses={
             201: GroupSerializer,
-            403: OpenApiResponse(description="`blocked`: one of them blocks you."),
-            409: OpenApiResponse(description="`group_full`"),
+            403: refusal(Blocked, about="One of them blocks you."),
+            404: refusal(NotFound, about="One of them does not exist."),
+            409: refusal(services.GroupFull),
         },
     )
     def post(self, request: Request) -> Response:
@@ -63,16 +63,16 @@ class AddUserToGroupView(Verb):
     """Put a user into a group; owner and admins only."""
 
     serializer_class = GroupMemberSerializer
-    sample = {"group_id": SAMPLE_GROUP, "user_id": SAMPLE_USER}
+    sample = {"group_id": GROUP, "user_id": BOB}
 
     @extend_schema(
         operation_id="add_user_to_group",
         responses={
             201: MembershipSerializer,
             200: OpenApiResponse(MembershipSerializer, "A member already."),
-            403: TOO_LOW,
+            403: refusal(services.NotAllowed, Blocked),
             404: NO_MEMBER,
-            409: OpenApiResponse(description="`group_full`"),
+            409: refusal(services.GroupFull),
         },
     )
     def post(self, request: Request) -> Response:
@@ -89,13 +89,13 @@ class RemoveUserFromGroupView(Verb):
     """Take a user out of a group, or leave it yourself."""
 
     serializer_class = GroupMemberSerializer
-    sample = {"group_id": SAMPLE_GROUP, "user_id": SAMPLE_USER}
+    sample = {"group_id": GROUP, "user_id": BOB}
 
     @extend_schema(
         operation_id="remove_user_from_group",
         responses={
             200: OpenApiResponse(MembershipSerializer, "The membership as it was."),
-            403: TOO_LOW,
+            403: refusal(services.NotAllowed),
             404: NO_MEMBER,
         },
     )
@@ -113,11 +113,11 @@ class SetGroupRoleView(Verb):
     """Make a member an admin, a member, or the owner in your place; the owner only."""
 
     serializer_class = SetGroupRoleSerializer
-    sample = {"group_id": SAMPLE_GROUP, "user_id": SAMPLE_USER, "role": "admin"}
+    sample = {"group_id": GROUP, "user_id": BOB, "role": "admin"}
 
     @extend_schema(
         operation_id="set_group_role",
-        responses={200: MembershipSerializer, 403: TOO_LOW, 404: NO_MEMBER},
+        responses={200: MembershipSerializer, 403: refusal(services.NotAllowed), 404: NO_MEMBER},
     )
     def post(self, request: Request) -> Response:
         """Set a role."""
@@ -136,7 +136,7 @@ class SendMessageToGroupView(SendView):
 
     serializer_class = SendMessageToGroupSerializer
     target = "group_id"
-    sample = {"group_id": SAMPLE_GROUP, "text": "Hello, all!", "client_id": "my-first-message"}
+    sample = {"group_id": GROUP, "text": "Hello, all!", "client_id": "my-first-message"}
 
     @extend_schema(
         operation_id="send_message_to_group",
@@ -144,7 +144,7 @@ class SendMessageToGroupView(SendView):
             201: MessageSerializer,
             200: OpenApiResponse(MessageSerializer, "This client_id had been sent before."),
             404: NO_MEMBER,
-            409: OpenApiResponse(description="`client_id_conflict`: it stands for another text."),
+            409: refusal(ClientIdTaken),
         },
     )
     def post(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from common.fields import StrictCharField, StrictIntegerField, StrictUUIDField
+from common.samples import CHAT, MESSAGE, sample
 from messaging.models import Chat, Message
 
 DEFAULT_LIMIT = 100
@@ -31,6 +32,7 @@ class GetMessagesSerializer(serializers.Serializer[Any]):
     )
 
 
+@sample(MESSAGE)
 class MessageSerializer(serializers.Serializer[Any]):
     """A message, named by its chat and its place in it."""
 
@@ -56,6 +58,23 @@ class ChatNewsSerializer(serializers.Serializer[Any]):
     messages = MessageSerializer(many=True)
 
 
+@sample(
+    {
+        "chats": [
+            {
+                "chat_id": CHAT,
+                "kind": "private",
+                "name": "Ada",
+                "start": 1,
+                "end": 1,
+                "messages": [{**MESSAGE, "client_id": None}],
+            }
+        ],
+        "cursor": "AQGYDz57HHw6nVUBI0VniasBgICg.f0Xk",
+        "has_more": False,
+        "reset": False,
+    }
+)
 class PollSerializer(serializers.Serializer[Any]):
     """The answer to a poll."""
 
@@ -67,6 +86,13 @@ class PollSerializer(serializers.Serializer[Any]):
     )
 
 
+@sample(
+    {
+        "next": f"https://chat.example/chats/{CHAT}/messages/?before=1&limit=50",
+        "previous": None,
+        "results": [MESSAGE],
+    }
+)
 class PageSerializer(serializers.Serializer[Any]):
     """A page of a chat's history, oldest first."""
 

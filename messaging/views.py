@@ -6,7 +6,7 @@ from uuid import UUID
 
 import orjson
 from django.http import HttpRequest, HttpResponse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,10 +14,11 @@ from rest_framework.response import Response
 from accounts import tokens
 from accounts.authentication import authenticate_token
 from common.cache import CacheUnavailable
-from common.errors import NotFound, Unavailable
+from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Unavailable
 from common.ids import parse_id
 from common.quick import Quick, json_response, plain_body
 from common.renderers import dumps
+from common.schema import refusal
 from common.views import Verb, caller_id
 from messaging import cursor as cursors
 from messaging import history, index, scripts
@@ -41,6 +42,13 @@ from messaging.wire import unpack_lines
 MAX_DIGITS = 18
 SERVED_FROM = "X-Served-From"
 """The header that names the slowest tier which an answer had to ask."""
+SERVED_FROM_HEADER = OpenApiParameter(
+    SERVED_FROM,
+    enum=["cache", "database", "archive"],
+    location=OpenApiParameter.HEADER,
+    response=[200],
+    description="The slowest tier that had to be asked.",
+)
 
 
 def shown(answer: Answer, viewer: bytes) -> dict[str, Any]:
@@ -74,7 +82,11 @@ class GetMessagesView(Quick, Verb):
     serializer_class = GetMessagesSerializer
     sample = {"limit": DEFAULT_LIMIT}
 
-    @extend_schema(operation_id="get_messages", responses={200: PollSerializer})
+    @extend_schema(
+        operation_id="get_messages",
+        parameters=[SERVED_FROM_HEADER],
+        responses={200: PollSerializer, 503: refusal(DatabaseUnavailable, ArchiveUnavailable)},
+    )
     def post(self, request: Request) -> Response:
         """Poll."""
         body = self.get_serializer(data=request.data)
@@ -170,8 +182,8 @@ class HistoryView(Quick, GenericAPIView[Any]):
 
     @extend_schema(
         operation_id="chat_messages",
-        parameters=[PageQuerySerializer],
-        responses={200: PageSerializer},
+        parameters=[PageQuerySerializer, SERVED_FROM_HEADER],
+        responses={200: PageSerializer, 503: refusal(DatabaseUnavailable, ArchiveUnavailable)},
     )
     def get(self, request: Request, chat_id: str) -> Response:
         """Return a page."""

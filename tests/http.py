@@ -17,6 +17,8 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
+from tests.described import Described
+
 # A line for each of many thousand requests is of no use.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
@@ -105,6 +107,7 @@ class Server:
 
     def __init__(self, base_url: str, timeout: float = 30.0) -> None:
         self.base_url = base_url
+        self.described: Described | None = None
         self.http = httpx.Client(
             base_url=base_url,
             timeout=timeout,
@@ -136,7 +139,10 @@ class Server:
         elif content is not None:
             sent.setdefault("content-type", "application/json")
         response = self.http.request(method, path, content=content, headers=sent, params=params)
-        return Answer(response.status_code, response.headers, response.content)
+        answer = Answer(response.status_code, response.headers, response.content)
+        if self.described is not None:
+            self.described.check(method, response.request.url.path, answer)
+        return answer
 
     def post(self, path: str, token: str | None = None, /, **fields: Any) -> Answer:
         """POST the fields that are not ABSENT as JSON."""

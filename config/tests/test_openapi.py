@@ -52,6 +52,11 @@ def test_every_refusal_has_the_one_shape(document):
             for status, answer in operation["responses"].items()
             if status == "default" or status >= "4"
         }
+        shared = document["components"]["responses"]
+        refusals = {
+            status: shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+            for status, answer in refusals.items()
+        }
         assert "default" in refusals
         for status, answer in refusals.items():
             shape = answer["content"]["application/json"]["schema"]

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from config.stack.live import LiveStack
+from tests.described import Described
 from tests.http import Person, Server
 
 
@@ -10,6 +11,8 @@ from tests.http import Person, Server
 def server(live_stack: LiveStack) -> Iterator[Server]:
     """The server under test, over real HTTP."""
     server = Server(live_stack.base_url)
+    # From here on an answer that the OpenAPI document does not announce fails its test.
+    server.described = Described(server.get("/schema/").ok())
     yield server
     server.close()
 
