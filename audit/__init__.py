@@ -1,0 +1,1 @@
+"""The audit log: who did what to whom, why and from where. It only grows."""

@@ -1,0 +1,77 @@
+"""Checking the chain: that every entry is what was written, and that none before the end is gone.
+
+The hashes are made again in Python from the rows, so that the check trusts no function in the
+database.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from audit.models import HASH_BYTES
+from audit.sql import read_sql
+from common.database import rows
+
+GENESIS = bytes(HASH_BYTES)
+PORTION = 1000
+_ENTRIES = read_sql("entries.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far the log had got: the number of an entry and its hash."""
+
+    id: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found: how many entries are right, and the first that is not (None: all are)."""
+
+    entries: int
+    head: Head
+    broken: int | None = None
+    fault: str = ""
+
+
+def fields_text(fields: Sequence[str | None]) -> bytes:
+    """Return what is under an entry's hash; as `audit_entry_fields` in `sql/chain.sql`."""
+    return b",".join(
+        b"-" if field is None else b"%d:%b" % (len(raw := field.encode()), raw) for field in fields
+    )
+
+
+def verify(expected: Sequence[Head] = ()) -> Verdict:
+    """Check every entry; with `expected`, that these heads, seen before, are still in the chain."""
+    wanted = {head.id: head.hash for head in expected if head.id}
+    head = Head(0, GENESIS)
+    for id_, previous, stored, fields in _entries():
+        if id_ != head.id + 1:
+            return Verdict(head.id, head, head.id + 1, f"entry {head.id + 1} is missing")
+        if previous != head.hash:
+            return Verdict(head.id, head, id_, f"entry {id_} does not follow entry {head.id}")
+        if hashlib.sha256(fields_text(fields)).digest() != stored:
+            return Verdict(head.id, head, id_, f"entry {id_} is not what was written")
+        if wanted.pop(id_, stored) != stored:
+            return Verdict(head.id, head, id_, f"entry {id_} is another than the one seen before")
+        head = Head(id_, stored)
+    if wanted:
+        first = head.id + 1
+        fault = f"entry {first} and those up to {max(wanted)} are missing at the end"
+        return Verdict(head.id, head, first, fault)
+    return Verdict(head.id, head)
+
+
+def newest() -> Head:
+    """Return how far the log has got; number 0 for an empty one."""
+    found = rows("SELECT id, hash FROM audit_entry ORDER BY id DESC LIMIT 1", ())
+    return Head(found[0][0], bytes(found[0][1])) if found else Head(0, GENESIS)
+
+
+def _entries() -> Iterator[tuple[int, bytes, bytes, list[str | None]]]:
+    after = -1
+    while found := rows(_ENTRIES, {"after": after, "most": PORTION}):
+        for id_, previous, stored, fields in found:
+            yield id_, bytes(previous), bytes(stored), fields
+        after = found[-1][0]

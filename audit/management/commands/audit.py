@@ -1,0 +1,72 @@
+"""`manage.py audit`: checks the audit log's chain."""
+
+import argparse
+import sys
+from typing import Any
+
+import orjson
+from django.core.management.base import BaseCommand, CommandParser
+
+from audit.chain import Head, newest, verify
+
+
+def head_argument(text: str) -> Head:
+    """Return the head that `17:9f86d0…` names."""
+    number, _, digest = text.partition(":")
+    try:
+        head = Head(int(number), bytes.fromhex(digest))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no head; give an entry's number, a colon and its hash"
+        ) from error
+    return head
+
+
+class Command(BaseCommand):
+    """Check."""
+
+    help = (
+        "Check that every entry of the audit log is what was written and that none is missing. "
+        "Exits 0 when all is right, 1 with the first entry that is not, 2 on wrong use."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take what to do."""
+        parser.add_argument("--verify", action="store_true", help="check the whole chain")
+        parser.add_argument("--head", action="store_true", help="print how far the log has got")
+        parser.add_argument(
+            "--expect",
+            type=head_argument,
+            action="append",
+            default=[],
+            metavar="NUMBER:HASH",
+            help="an entry seen before (in the log or in a snapshot) that must still be there",
+        )
+        parser.add_argument("--json", action="store_true", help="print the answer as one JSON line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Check."""
+        if options["verify"] == options["head"]:
+            self.stderr.write("audit: give --verify or --head.")
+            sys.exit(2)
+        if options["head"]:
+            head = newest()
+            self.stdout.write(f"{head.id}:{head.hash.hex()}")
+            return
+        verdict = verify(options["expect"])
+        report = {
+            "command": "audit",
+            "ok": verdict.broken is None,
+            "entries": verdict.entries,
+            "head": f"{verdict.head.id}:{verdict.head.hash.hex()}",
+            "broken": verdict.broken,
+            "fault": verdict.fault,
+        }
+        if options["json"]:
+            self.stdout.write(orjson.dumps(report).decode())
+        elif verdict.broken is None:
+            self.stdout.write(f"All {verdict.entries} entries are right, up to {report['head']}.")
+        else:
+            self.stdout.write(f"BROKEN: {verdict.fault}. {verdict.entries} before it are right.")
+        if verdict.broken is not None:
+            sys.exit(1)
