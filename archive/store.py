@@ -1,8 +1,9 @@
 """The bucket: put, get, delete and list, through django-storages and its one boto3 client.
 
-Two clients with the same pool and key: a patient one for runs, which tries again with growing
-pauses, and a brisk one for pages, which somebody waits for. What comes out is an object, `Missing`,
-`Changed` (a conditional write that came too late) or `ArchiveUnavailable`.
+Two ways with the same pool and key: a patient one for runs, which tries again with growing pauses,
+and a brisk one for pages, which somebody waits for. Objects are read and written by
+`archive.direct` first, and through the client where that gave no right answer. What comes out is
+an object, `Missing`, `Changed` (a conditional write that came too late) or `ArchiveUnavailable`.
 """
 
 import os
@@ -12,16 +13,16 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files.storage import storages
-from storages.backends.s3 import S3Storage
 
+from archive.direct import BRISK, META, PATIENT, Direct, Patience
 from archive.hours import Facts, Packed
 from common.errors import ArchiveUnavailable as ArchiveUnavailable  # noqa: PLC0414 - sought here
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 CHUNK_BYTES = 256 * 1024
@@ -37,40 +38,6 @@ class Missing(Exception):
 
 class Changed(Exception):
     """The object is not the one that was to be replaced: somebody else wrote it."""
-
-
-class _Storage(S3Storage):  # type: ignore[misc]
-    """django-storages' S3 with our time-outs, pool and retries."""
-
-    attempts = 5
-    read_timeout = 30.0
-
-    def get_default_settings(self) -> dict[str, Any]:
-        """Return the library's settings with ours; those given in STORAGES come on top."""
-        found: dict[str, Any] = super().get_default_settings()
-        return found | {
-            "client_config": Config(
-                connect_timeout=2,
-                read_timeout=self.read_timeout,
-                retries={"mode": "standard", "total_max_attempts": self.attempts},
-                max_pool_connections=settings.ARCHIVE_THREADS * 2,
-                # Our own digest is compared; the default one would change how bodies are sent.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                s3={"addressing_style": "path" if settings.S3_ENDPOINT_URL else "auto"},
-            )
-        }
-
-
-class PatientStorage(_Storage):
-    """For backup and other runs."""
-
-
-class BriskStorage(_Storage):
-    """For pages."""
-
-    attempts = 2
-    read_timeout = 3.0
 
 
 class Found(NamedTuple):
@@ -89,10 +56,12 @@ class Found(NamedTuple):
 class Store:
     """One client's way to the bucket."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, patience: Patience) -> None:
         self._name = name
+        self._patience = patience
         self._lock = threading.Lock()
         self._clients: dict[int, S3Client] = {}
+        self._directs: dict[int, Direct] = {}
         self._conditional = True
         self._left_alone_until = 0.0
 
@@ -107,29 +76,46 @@ class Store:
                 self._clients = {os.getpid(): client}
         return client
 
+    @property
+    def direct(self) -> Direct:
+        """Return this process' short way to objects."""
+        direct = self._directs.get(os.getpid())
+        if direct is None:
+            direct = Direct(self._patience, self._some_url)
+            self._directs = {os.getpid(): direct}
+        return direct
+
+    def _some_url(self) -> str:
+        parameters = {"Bucket": settings.S3_BUCKET, "Key": "x"}
+        return self.client.generate_presigned_url("get_object", Params=parameters)
+
     def get(self, key: str) -> Found:
         """Begin to read an object; raises Missing, ArchiveUnavailable."""
+        if (answer := self.direct.get(key)) is not None:
+            return Found(answer.metadata, answer.etag, answer.size, _read(answer.body))
         try:
             found = self.client.get_object(Bucket=settings.S3_BUCKET, Key=key)
         except (ClientError, BotoCoreError) as error:
             raise _meaning(error) from error
-        body = found["Body"]
-
-        def chunks() -> Iterator[bytes]:
-            try:
-                yield from body.iter_chunks(CHUNK_BYTES)
-            except BotoCoreError as error:
-                raise _meaning(error) from error
-            finally:
-                body.close()
-
-        return Found(found["Metadata"], found["ETag"], found["ContentLength"], chunks())
+        return Found(found["Metadata"], found["ETag"], found["ContentLength"], _read(found["Body"]))
 
     def put(self, key: str, packed: Packed, *, replaces: str | None) -> str:
         """Write an hour object and return its ETag; it replaces that one, or none.
 
         Raises Changed when another one is there, ArchiveUnavailable.
         """
+        if self._conditional and packed.file is None:
+            headers = {
+                "Content-Type": CONTENT_TYPE,
+                "Content-Encoding": "gzip",
+                **{f"{META}{name}": value for name, value in packed.facts.metadata().items()},
+                **({"If-None-Match": "*"} if replaces is None else {"If-Match": replaces}),
+            }
+            if (etag := self.direct.put(key, packed.held, headers)) is not None:
+                return etag
+        return self._put(key, packed, replaces=replaces)
+
+    def _put(self, key: str, packed: Packed, *, replaces: str | None) -> str:
         body = packed.body()
         options: dict[str, Any] = {"ContentEncoding": "gzip", "ContentType": CONTENT_TYPE}
         if self._conditional:
@@ -146,7 +132,7 @@ class Store:
             if self._conditional and _status(error) == HTTPStatus.NOT_IMPLEMENTED:
                 # The locks alone must do: this server knows no conditional writes.
                 self._conditional = False
-                return self.put(key, packed, replaces=replaces)
+                return self._put(key, packed, replaces=replaces)
             raise _meaning(error) from error
         except BotoCoreError as error:
             raise _meaning(error) from error
@@ -215,6 +201,16 @@ class Store:
         self._left_alone_until = time.monotonic() + PAUSE_SECONDS
 
 
+def _read(body: "StreamingBody") -> Iterator[bytes]:
+    """Yield a body's bytes; raises ArchiveUnavailable when it breaks off."""
+    try:
+        yield from body.iter_chunks(CHUNK_BYTES)
+    except BotoCoreError as error:
+        raise _meaning(error) from error
+    finally:
+        body.close()
+
+
 def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
@@ -229,5 +225,5 @@ def _meaning(error: ClientError | BotoCoreError) -> Exception:
     return ArchiveUnavailable()
 
 
-patient = Store("archive")
-brisk = Store("archive-pages")
+patient = Store("archive", PATIENT)
+brisk = Store("archive-pages", BRISK)

@@ -346,8 +346,8 @@ STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     # The same bucket for runs, which are patient, and for pages, which somebody waits for.
-    "archive": {"BACKEND": "archive.store.PatientStorage", "OPTIONS": _bucket},
-    "archive-pages": {"BACKEND": "archive.store.BriskStorage", "OPTIONS": _bucket},
+    "archive": {"BACKEND": "archive.buckets.PatientStorage", "OPTIONS": _bucket},
+    "archive-pages": {"BACKEND": "archive.buckets.BriskStorage", "OPTIONS": _bucket},
 }
 
 # Queue -----------------------------------------------------------------------------------------
