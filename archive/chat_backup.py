@@ -43,19 +43,25 @@ def backup_chat(
     with chat_lock(chat.number) as lock:
         step("chat.locked")
         while (pending := next_part(chat, cutoff, store)) is not None:
-            part, new = pending
+            part, new, end = pending
             write_part(part, new, writers, lock, progress)
             progress.hour_done(part.last - new + 1)
+            if part.last >= end:
+                # What comes after the chat's end of a moment ago is dated after the cutoff.
+                break
 
 
-def next_part(chat: Chat, cutoff: datetime, store: Store) -> tuple[Part, int] | None:
-    """Return the chat's next hour that is not whole in cold storage and its first new seq."""
+def next_part(chat: Chat, cutoff: datetime, store: Store) -> tuple[Part, int, int] | None:
+    """Return the chat's next hour that is not whole in cold storage.
+
+    And the first seq of it that is new, and the chat's last one.
+    """
     found = rows(_NEXT_HOUR, {"chat": chat.id, "cutoff": cutoff})
     if not found:
         return None
-    hour, new, db_seq, segment_id, first, last = found[0]
+    hour, new, db_seq, end, segment_id, first, last = found[0]
     known = known_objects(segment_id) if segment_id else {}
-    return Part(chat, hour_from(hour), first, last, db_seq, store, known), new
+    return Part(chat, hour_from(hour), first, last, db_seq, store, known), new, end
 
 
 def known_objects(segment_id: int) -> dict[UUID, Known]:
@@ -104,7 +110,7 @@ def _write(part: Part, user_id: UUID, packed: Packed, lock: ChatLock) -> Written
 def record(part: Part, written: list[Written]) -> None:
     """Record a segment and its objects; needs a transaction."""
     first_at, last_at = part.times()
-    (segment_id,) = row(
+    row(
         _RECORD,
         {
             "chat": part.chat.id,
@@ -113,24 +119,12 @@ def record(part: Part, written: list[Written]) -> None:
             "last": part.last,
             "first_at": from_micros(first_at),
             "last_at": from_micros(last_at),
+            "users": [one.user_id for one in written],
+            "firsts": [one.facts.first for one in written],
+            "lasts": [one.facts.last for one in written],
+            "counts": [one.facts.count for one in written],
+            "sizes": [one.size for one in written],
+            "digests": [bytes.fromhex(one.facts.sha256) for one in written],
+            "etags": [one.etag for one in written],
         },
-    )
-    HourObject.objects.bulk_create(
-        [
-            HourObject(
-                segment_id=segment_id,
-                user_id=one.user_id,
-                first_seq=one.facts.first,
-                last_seq=one.facts.last,
-                count=one.facts.count,
-                size=one.size,
-                sha256=bytes.fromhex(one.facts.sha256),
-                etag=one.etag,
-            )
-            for one in written
-        ],
-        update_conflicts=True,
-        unique_fields=["segment", "user"],
-        update_fields=["first_seq", "last_seq", "count", "size", "sha256", "etag", "next_sha256"],
-        batch_size=1000,
     )

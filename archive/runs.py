@@ -4,17 +4,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
 from archive.hours import Damaged
 from archive.locks import Busy, LockLost
 from archive.store import ArchiveUnavailable, Missing
-from common.cache import cache
+from archive.threads import Crew, let_go
 
 logger = logging.getLogger(__name__)
 FAILURES_IN_A_ROW = 5
@@ -101,27 +101,25 @@ def side_by_side(
 
     On Ctrl-C no further one is begun, and those under way are waited for.
     """
-    threads = threads or max(2, settings.ARCHIVE_THREADS // 2)
+    threads = threads or settings.ARCHIVE_THREADS
 
     def run(item: T) -> None:
         try:
             act(item)
         except FAILURES as error:
             tally.fail(item, error)
+            let_go()
         else:
             tally.done()
-        finally:
-            connection.close()
-            cache.close()
 
     under_way: set[Future[None]] = set()
-    with ThreadPoolExecutor(threads, thread_name_prefix="chats") as pool:
+    with Crew(threads, "chats") as crew:
         try:
             for item in items:
                 if tally.hopeless:
                     tally.counts["given_up"] = 1
                     break
-                under_way.add(pool.submit(run, item))
+                under_way.add(crew.submit(run, item))
                 if len(under_way) >= threads * 2:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in done:

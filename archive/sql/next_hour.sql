@@ -2,7 +2,8 @@
 --
 -- Parameters: chat, cutoff (messages sent before it are to be taken). The hour is that of the first
 -- message above the watermark; `first_seq` is the first of its segment where one stands already,
--- `new_seq` the first that is new, `last_seq` the last one before the hour's end and the cutoff.
+-- `new_seq` the first that is new, `last_seq` the last one before the hour's end and the cutoff;
+-- `end_seq` is the chat's last one.
 WITH known AS (
   SELECT c.id, c.last_seq, c.db_seq, coalesce(w.archived_seq, c.start_seq - 1) + 1 AS new_seq
     FROM messaging_chat c LEFT JOIN archive_watermark w ON w.chat_id = c.id
@@ -12,7 +13,8 @@ WITH known AS (
     FROM known JOIN messaging_message m ON m.chat_id = known.id AND m.seq = known.new_seq
    WHERE m.sent_at < %(cutoff)s
 )
-SELECT upcoming.hour, upcoming.new_seq, upcoming.db_seq, s.id AS segment_id,
+SELECT upcoming.hour, upcoming.new_seq, upcoming.db_seq, upcoming.last_seq AS end_seq,
+       s.id AS segment_id,
        CASE WHEN s.id IS NULL THEN upcoming.new_seq
             WHEN s.purged_at IS NULL THEN s.first_seq
             ELSE greatest(s.first_seq, upcoming.db_seq) END AS first_seq,
