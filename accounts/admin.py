@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from rest_framework.exceptions import APIException
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from accounts import names, selectors, services
 from accounts.models import Block, Token, User
@@ -30,13 +32,17 @@ class AddUserForm(_UserForm):
     password = forms.CharField(
         required=False,
         strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         help_text="May be left empty.",
     )
 
     class Meta:
         model = User
         fields = ("username", "display_name")
+        widgets = {
+            "username": UnfoldAdminTextInputWidget,
+            "display_name": UnfoldAdminTextInputWidget,
+        }
 
     def clean_username(self) -> str:
         """Return the name in the form in which it is stored; refuse one that is taken."""
@@ -61,7 +67,9 @@ class AddUserForm(_UserForm):
 class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Find, ban and unban users, and end what they are logged in with."""
 
+    form = UserChangeForm
     add_form = AddUserForm
+    change_password_form = AdminPasswordChangeForm
     add_form_template = None
     list_display = ("username", "display_name", "id", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff")

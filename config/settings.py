@@ -16,7 +16,7 @@ from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL
 from environs import Env, EnvError
 
-from config import options
+from config import admin_pages, options
 
 # Django's generic classes can't be subscripted at run time without it: ModelAdmin[User].
 django_stubs_ext.monkeypatch()
@@ -77,6 +77,9 @@ DATA_DIR: Path = BASE_DIR / options.DATA_DIR.read(env)
 # What the project is made of -------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    # First, since its templates stand in for some of the admin's.
+    "common",
+    "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -87,7 +90,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "drf_standardized_errors",
-    "common",
     "audit",
     "accounts",
     "messaging",
@@ -168,6 +170,10 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 LOGIN_URL = "browse_login"
 LOGIN_REDIRECT_URL = "/"
+
+# The admin: see config/admin_pages.py ------------------------------------------------------------
+
+UNFOLD = admin_pages.UNFOLD
 
 # HTTPS -----------------------------------------------------------------------------------------
 

@@ -8,8 +8,7 @@ from django.views.generic import RedirectView
 from common.pages import unknown_path
 from config import views
 
-admin.site.site_header = admin.site.site_title = "Strata"
-admin.site.index_title = "Moderation"
+admin.site.index_title = "Dashboard"
 
 urlpatterns = [
     path("", include("messaging.urls")),

@@ -115,15 +115,21 @@ class ChatPages(LookAdmin):
         url = reverse("admin:messaging_message_changelist")
         return format_html('<a href="{}?q={}">to its messages, newest first</a>', url, chat.pk)
 
+    def _stretches(self, chat: Chat) -> list[Membership]:
+        # Kept with the row, since the page's frame asks for each field more than once.
+        if not hasattr(chat, "stretches_shown"):
+            stretches = (
+                Membership.objects.filter(chat=chat)
+                .select_related("user")
+                .order_by(F("last_seq").desc(nulls_first=True), "pk")[: MEMBERS_SHOWN + 1]
+            )
+            chat.stretches_shown = list(stretches)  # type: ignore[attr-defined]
+        return chat.stretches_shown  # type: ignore[attr-defined,no-any-return]
+
     @admin.display
     def members(self, chat: Chat) -> SafeString:
         """Return who is in the chat, and was, from which seq to which."""
-        stretches = (
-            Membership.objects.filter(chat=chat)
-            .select_related("user")
-            .order_by(F("last_seq").desc(nulls_first=True), "pk")[: MEMBERS_SHOWN + 1]
-        )
-        shown = list(stretches)
+        shown = self._stretches(chat)
         lines = format_html_join(
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",

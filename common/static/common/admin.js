@@ -1,0 +1,24 @@
+// What the admin's frame keeps in mind, for Alpine's build that evaluates no strings.
+document.addEventListener("alpine:init", () => {
+  // unfold's functions, by the names that its templates call them.
+  Alpine.data("theme", (chosen) => theme(chosen));
+  Alpine.data("searchForm", () => searchForm());
+
+  Alpine.data("page", () => ({
+    activeTab: "general",
+    sidebarMobileOpen: false,
+    sidebarDesktopOpen: localStorage.getItem("sidebarDesktopOpen") !== "0",
+    // All that a form's address is made of.
+    window: { location: { pathname: location.pathname, search: location.search } },
+    toggleSidebar() {
+      this.sidebarDesktopOpen = !this.sidebarDesktopOpen;
+      localStorage.setItem("sidebarDesktopOpen", this.sidebarDesktopOpen ? "1" : "0");
+    },
+    toggleMobileSidebar() {
+      this.sidebarMobileOpen = !this.sidebarMobileOpen;
+    },
+    closeMobileSidebar() {
+      this.sidebarMobileOpen = false;
+    },
+  }));
+});
