@@ -17,9 +17,25 @@ import hiredis
 from django.conf import settings
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from common.counts import Counter
 
 Argument = bytes | str | int
 RECEIVE_BYTES = 65536
+
+# Counted where something goes wrong alone: what goes well is most of what is done.
+FAILURES = Counter(
+    "strata_cache_failures_total", "Round trips to the cache without an answer, by why.", "reason"
+)
+REFUSALS = Counter("strata_cache_refusals_total", "Commands that the cache answered with an error.")
+SKIPPED = Counter("strata_cache_skipped_total", "Round trips not tried while the breaker was open.")
+OPENINGS = Counter(
+    "strata_cache_breaker_openings_total", "Times that the cache was left alone for a moment."
+)
+RECONNECTIONS = Counter(
+    "strata_cache_reconnections_total", "Idle connections that the cache had closed."
+)
 
 
 def pack(command: Sequence[Argument]) -> bytes:
@@ -34,6 +50,13 @@ class CacheUnavailable(Exception):
 
 class CacheRefused(CacheUnavailable):
     """The cache answered with an error, such as being full; the connection is fine."""
+
+
+def _refused(reply: hiredis.ReplyError) -> CacheRefused:
+    text = str(reply)
+    if not text.startswith("NOSCRIPT"):
+        REFUSALS.inc()
+    return CacheRefused(text)
 
 
 class _ConnectionLost(Exception):
@@ -95,6 +118,7 @@ class _Breaker:
 
     def check(self) -> None:
         if self._closed_again_at and time.monotonic() < self._closed_again_at:
+            SKIPPED.inc()
             raise CacheUnavailable("the cache did not answer a moment ago")
 
     def failed(self) -> None:
@@ -105,6 +129,7 @@ class _Breaker:
 
     def open(self) -> None:
         """Let nobody wait for the cache for a moment."""
+        OPENINGS.inc()
         self._closed_again_at = time.monotonic() + settings.CACHE_BREAKER_MS / 1000
 
     def reset(self) -> None:
@@ -124,7 +149,7 @@ class Cache:
         """Run one command and return its reply, raw bytes undecoded."""
         reply = self._exchange(pack(command), 1)[0]
         if isinstance(reply, hiredis.ReplyError):
-            raise CacheRefused(str(reply))
+            raise _refused(reply)
         return reply
 
     def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
@@ -135,7 +160,7 @@ class Cache:
         replies = self._exchange(packed, len(commands))
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
-                raise CacheRefused(str(reply))
+                raise _refused(reply)
         return replies
 
     def close(self) -> None:
@@ -151,10 +176,13 @@ class Cache:
             except _ConnectionLost:
                 # An idle connection that the server closed, as by a restart. All commands sent
                 # here may be repeated, so one fresh connection gets one try.
+                RECONNECTIONS.inc()
                 self._discard()
                 answers = self._connection().exchange(packed, replies)
         except (OSError, RedisError, _ConnectionLost, hiredis.HiredisError) as error:
             self._discard()
+            late = isinstance(error, TimeoutError | RedisTimeoutError)
+            FAILURES.inc("timeout" if late else "connection")
             self.breaker.failed()
             raise CacheUnavailable(str(error) or type(error).__name__) from error
         if self.breaker.failures:

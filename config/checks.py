@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
@@ -46,3 +47,15 @@ def check_positive(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         for name in _AT_LEAST_ONE
         if getattr(settings, name) < 1
     ]
+
+
+@register()
+def check_networks(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Who may read the figures must be addresses or networks."""
+    found: list[CheckMessage] = []
+    for name in settings.METRICS_ALLOWED:
+        try:
+            ip_network(name)
+        except ValueError as error:
+            found.append(Error(f"METRICS_ALLOWED: {error}.", id="strata.E003"))
+    return found

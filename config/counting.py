@@ -1,8 +1,6 @@
 """What a web worker counts of the requests that it answers, shared with its siblings.
 
-A count is a number in a file that is mapped into memory, one file a worker (prometheus-client's
-multiprocess mode), so that any worker can answer for all. `share` has to come before anything
-imports prometheus_client, which looks for the folder then; without it a process counts for itself.
+The cells are those of `common/counts.py`; every answer changes a handful of them under one lock.
 """
 
 from __future__ import annotations
@@ -10,31 +8,63 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from bisect import bisect_left
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+from common import counts
+from common.counts import Counter, Histogram
+
 NO_ROUTE = "none"
+SERVED_FROM = "X-Served-From"
+BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+REQUESTS = Counter(
+    "strata_requests_total", "Requests answered, by route and class of status.", "route", "status"
+)
+SECONDS = Histogram(
+    "strata_request_duration_seconds", "How long answers took.", "route", bounds=BOUNDS
+)
+SERVED = Counter(
+    "strata_served_total",
+    "Polls and pages of messages by the slowest tier that they had to ask.",
+    "route",
+    "tier",
+)
+REFUSALS = Counter(
+    "strata_rate_limit_refusals_total", "Requests refused for coming too often (429).", "route"
+)
+LOGIN_FAILURES = Counter(
+    "strata_login_failures_total", "Logins with a wrong name or password, by where.", "where"
+)
+
+_shared: Path | None = None
 
 
 def share(run_folder: Path) -> None:
-    """Count together with the other workers of this web server, in a folder of its own."""
-    if os.environ.get(FOLDER):
+    """Count together with the other workers of this web server, in METRICS_DIR or a new folder."""
+    global _shared  # noqa: PLW0603 - a process shares once
+    if _shared is not None:
         return
-    for parent in (run_folder, Path(tempfile.gettempdir())):
-        server = parent / f"metrics-{os.getppid()}"
+    if settings.METRICS_DIR:
+        candidates = [Path(settings.METRICS_DIR)]
+    else:
+        name = f"metrics-{os.getppid()}"
+        candidates = [run_folder / name, Path(tempfile.gettempdir()) / name]
+    for folder in candidates:
         with suppress(OSError):
-            server.mkdir(parents=True, exist_ok=True)
-            _forget_dead(parent)
-            os.environ[FOLDER] = str(server)
+            folder.mkdir(parents=True, exist_ok=True)
+            if not settings.METRICS_DIR:
+                _forget_dead(folder.parent)
+            counts.board.share(folder)
+            _shared = folder
             return
 
 
@@ -46,6 +76,28 @@ def _forget_dead(parent: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def own_folder() -> Path | None:
+    """Return the folder that this process counts in; None while it counts for itself."""
+    return _shared
+
+
+def totals(run_folder: Path | None = None) -> dict[counts.Series, float]:
+    """Return the counters of every web worker on this DATA_DIR, from any process: some ms.
+
+    A histogram's value is its sum. They begin at zero when the web server starts again, so who
+    takes differences takes a smaller number for one since zero.
+    """
+    if settings.METRICS_DIR:
+        folders = [Path(settings.METRICS_DIR)]
+    else:
+        folders = list((run_folder or settings.DATA_DIR / "run").glob("metrics-*"))
+    sums: dict[counts.Series, float] = {}
+    for folder in folders:
+        for series, values in counts.total(folder).items():
+            sums[series] = sums.get(series, 0.0) + values[0]
+    return sums
+
+
 class CountingHandler(WSGIHandler):
     """Django's handler, which counts its answers and the time that they took."""
 
@@ -53,27 +105,37 @@ class CountingHandler(WSGIHandler):
         """Answer a request and count it."""
         started = perf_counter()
         response = super().get_response(request)
-        count(request.resolver_match, response.status_code, perf_counter() - started)
+        count(request.resolver_match, response, perf_counter() - started)
         return response
 
 
-_increments: dict[tuple[str, int], tuple[Callable[..., Any], Callable[..., Any]]] = {}
+_cells: dict[tuple[str, int, str | None], tuple[int, int, int]] = {}
 
 
-def count(match: ResolverMatch | None, status: int, seconds: float) -> None:
-    """Count one answer; some microseconds."""
-    key = (match.view_name if match else NO_ROUTE, status // 100)
-    found = _increments.get(key)
+def count(match: ResolverMatch | None, response: HttpResponseBase, seconds: float) -> None:
+    """Count one answer; less than a microsecond."""
+    status = response.status_code
+    key = ((match and match.view_name) or NO_ROUTE, status, response.headers.get(SERVED_FROM))
+    found = _cells.get(key)
     if found is None:
-        found = _increments[key] = _counters(*key)
-    found[0]()
-    found[1](seconds)
+        found = _cells[key] = _places(*key)
+    requests, duration, other = found
+    board = counts.board
+    cells = board.cells
+    with board.lock:
+        cells[requests] += 1
+        cells[duration] += seconds
+        cells[duration + 1 + bisect_left(BOUNDS, seconds)] += 1
+        cells[other] += 1
 
 
-def _counters(route: str, status_class: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    from config import metrics  # noqa: PLC0415 - see above: not before `share`
-
-    return (
-        metrics.REQUESTS.labels(route or NO_ROUTE, f"{status_class}xx").inc,
-        metrics.SECONDS.labels(route or NO_ROUTE).inc,
-    )
+def _places(route: str, status: int, served: str | None) -> tuple[int, int, int]:
+    """Return the cells of an answer; the last is cell 0, which nobody reads, for most."""
+    other = 0
+    if served is not None:
+        other = SERVED.place(route, served)
+    elif status == 429:  # noqa: PLR2004
+        other = REFUSALS.place(route)
+    elif status == 401 and route == "login":  # noqa: PLR2004
+        other = LOGIN_FAILURES.place("api")
+    return REQUESTS.place(route, f"{status // 100}xx"), SECONDS.place(route), other

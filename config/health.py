@@ -20,7 +20,9 @@ from django.conf import settings
 from django.db import connections
 
 from accounts.models import User
+from archive.models import HourObject, Segment
 from common.cache import cache
+from config import signs
 from messaging.models import Chat, Membership, Message
 from messaging.scripts import INDEX_BELIEF_MS
 
@@ -32,7 +34,14 @@ BRIEF_SECONDS = 0.3
 REUSE_SECONDS = 1.0
 """How long an answer serves for the next who asks."""
 
-COUNTED = {"users": User, "chats": Chat, "memberships": Membership, "messages": Message}
+COUNTED = {
+    "users": User,
+    "chats": Chat,
+    "memberships": Membership,
+    "messages": Message,
+    "segments": Segment,
+    "hour_objects": HourObject,
+}
 _ESTIMATES = """
 SELECT reltuples FROM unnest(%s::regclass[]) WITH ORDINALITY AS named(id, place)
   JOIN pg_class ON pg_class.oid = named.id ORDER BY place
@@ -46,15 +55,23 @@ class Answer:
     ok: bool
     detail: str = ""
     seconds: float | None = None
-    facts: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    at: float | None = None
+    """When it came, in seconds since 1970; None while there is none."""
+    good_at: float | None = None
+    """When the last good one came, None when none has."""
 
 
 class Probe:
-    """A question to one dependency."""
+    """A question to one dependency; an answer serves for `reuse` seconds."""
 
-    def __init__(self, name: str, ask: Callable[[], dict[str, float]]) -> None:
+    def __init__(
+        self, name: str, ask: Callable[[], dict[str, Any]], reuse: float = REUSE_SECONDS
+    ) -> None:
         self.name = name
         self._ask = ask
+        self._reuse = reuse
+        self._good_at: float | None = None
         self._lock = threading.Lock()
         self._asked: Future[Answer] | None = None
         self._since = 0.0
@@ -63,7 +80,9 @@ class Probe:
     def ask(self) -> Future[Answer]:
         """Return the answer to come: that of a moment ago, the one under way, or a new one."""
         with self._lock:
-            stale = time.monotonic() - self._since > REUSE_SECONDS
+            stale = time.monotonic() - self._since > (
+                REUSE_SECONDS if self.failure else self._reuse
+            )
             if self._asked is None or (stale and self._asked.done()):
                 self._asked, self._since = Future(), time.monotonic()
                 # A daemon, so that one that hangs does not keep the process from ending.
@@ -80,6 +99,10 @@ class Probe:
         else:
             answer = Answer(ok=True, facts=facts)
         answer.seconds = time.perf_counter() - started
+        answer.at = time.time()
+        if answer.ok:
+            self._good_at = answer.at
+        answer.good_at = self._good_at
         self.failure = None if answer.ok else answer
         asked.set_result(answer)
 
@@ -90,7 +113,7 @@ class Probe:
             return asked.result(max(0.0, since + patience - time.monotonic()))
         except TimeoutError:
             late = f"It has not answered for {PATIENCE_SECONDS} s."
-            return self.failure or Answer(ok=False, detail=late)
+            return self.failure or Answer(ok=False, detail=late, good_at=self._good_at)
 
 
 def ask_database() -> dict[str, float]:
@@ -105,10 +128,21 @@ def ask_database() -> dict[str, float]:
 
 
 def ask_cache() -> dict[str, float]:
-    """Return how old the sweeper's last word is, in seconds, if it has spoken."""
-    (said, _), (seconds, micros) = cache.pipeline([("HMGET", "fresh", "ms", "since"), ("TIME",)])
+    """Return how old the last words of sweeper, worker and scheduler are, of those that spoke."""
+    (said,), (worker, beat), (seconds, micros) = cache.pipeline(
+        [
+            ("HMGET", "fresh", "ms"),
+            ("HMGET", signs.ALIVE_KEY, "worker", "beat"),
+            ("TIME",),
+        ]
+    )
     now = int(seconds) + int(micros) / 1_000_000
-    return {} if said is None else {"sweeper_age": max(0.0, now - int(said) / 1000)}
+    moments = {"sweeper_age": said, "worker_age": worker, "beat_age": beat}
+    return {
+        name: max(0.0, now - int(moment) / 1000)
+        for name, moment in moments.items()
+        if moment is not None
+    }
 
 
 def ask_object_store() -> dict[str, float]:
@@ -148,35 +182,58 @@ def answers(*probes: Probe) -> dict[str, Answer]:
     return {probe.name: probe.answer(future, since) for probe, future in asked}
 
 
-def sweeper(cache_answer: Answer) -> Answer:
-    """Return what the cache's answer says of the sweeper."""
-    age = cache_answer.facts.get("sweeper_age")
+LATE_SECONDS = {
+    "sweeper": (INDEX_BELIEF_MS / 1000, "It is late: reads ask the database meanwhile."),
+    "worker": (signs.WORKER_LATE_SECONDS, "It is late: backups and other tasks wait."),
+    "beat": (signs.SCHEDULER_LATE_SECONDS, "It is late: no task is sent when it is due."),
+}
+"""When the last word of a process is too old, and what that means."""
+
+
+def speaker(name: str, cache_answer: Answer) -> Answer:
+    """Return what the cache's answer says of a process that leaves its word there."""
+    age = cache_answer.facts.get(f"{name}_age")
     if not cache_answer.ok:
         return Answer(ok=False, detail="Its word is in the cache, which can't be used.")
     if age is None:
-        return Answer(ok=False, detail="It has not spoken yet.")
-    late = age * 1000 > INDEX_BELIEF_MS
+        return Answer(ok=False, detail="It has not spoken yet.", at=cache_answer.at)
+    bound, meaning = LATE_SECONDS[name]
+    late = age > bound
     return Answer(
         ok=not late,
-        detail="It is late: reads ask the database meanwhile." if late else "",
+        detail=meaning if late else "",
         facts={"age_seconds": round(age, 3)},
+        at=cache_answer.at,
     )
 
 
 def readiness() -> dict[str, dict[str, Any]]:
     """Return each dependency's state: `ok`, `degraded` (slower, never wrong) or `unavailable`."""
     found = answers(DATABASE, CACHE, OBJECT_STORE)
-    found["sweeper"] = sweeper(found["cache"])
+    found["sweeper"] = speaker("sweeper", found["cache"])
+    return {name: _shown(name, answer) for name, answer in found.items()}
+
+
+def processes() -> dict[str, dict[str, Any]]:
+    """Return how worker and scheduler are, whom no request needs: `ok` or `late`."""
+    (asked,) = answers(CACHE).values()
+    found = {name: speaker(name, asked) for name in ("worker", "beat")}
     return {
-        name: {
-            "state": "ok" if answer.ok else "unavailable" if name == "database" else "degraded",
-            **({"latency_ms": round(answer.seconds * 1000, 2)} if answer.seconds else {}),
-            **(
-                {"age_seconds": answer.facts["age_seconds"]}
-                if name == "sweeper" and answer.facts
-                else {}
-            ),
-            **({"detail": answer.detail} if answer.detail else {}),
-        }
+        name: _shown(name, answer) | ({} if answer.ok else {"state": "late"})
         for name, answer in found.items()
     }
+
+
+def _shown(name: str, answer: Answer) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "state": "ok" if answer.ok else "unavailable" if name == "database" else "degraded"
+    }
+    if answer.seconds:
+        shown["latency_ms"] = round(answer.seconds * 1000, 2)
+    if "age_seconds" in answer.facts:
+        shown["age_seconds"] = answer.facts["age_seconds"]
+    now = time.time()
+    for moment, key in ((answer.at, "checked_seconds_ago"), (answer.good_at, "ok_seconds_ago")):
+        if moment is not None:
+            shown[key] = round(max(0.0, now - moment), 3)
+    return shown | ({"detail": answer.detail} if answer.detail else {})

@@ -1,106 +1,212 @@
 """What /metrics tells Prometheus: counts of all web workers, and the state of what they use.
 
-Nothing is kept up to date for it but the counts of `config/counting.py`; the rest is asked when the
-page is.
+The counts are those of `common/counts.py`; the rest is asked when the page is, by probes whose
+answers serve for a while (`config/health.py`, `config/figures.py`). Whatever is away is left out.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+import platform
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+import django
 import psutil
-from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from django.conf import settings
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.metrics_core import CounterMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from config import health
-from config.counting import FOLDER
+from common import counts
+from config import catalogue, counting, figures, health
+from config.catalogue import Figure
 
-_OWN = CollectorRegistry()
-REQUESTS = Counter(
-    "strata_requests", "Requests answered, by route.", ["route", "status"], registry=_OWN
-)
-SECONDS = Counter(
-    "strata_request_seconds", "Time spent on them, in seconds, by route.", ["route"], registry=_OWN
-)
+DAY_SECONDS = 86_400
+SOURCES = (figures.SERVER, figures.COLD, figures.KEPT)
+Samples = Iterable[tuple[tuple[str, ...], Any]]
+
+
+def family(figure: Figure, samples: Samples) -> Metric:
+    """Return a figure with its samples: values of labels and a number each; None is left out."""
+    kind = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
+    found = kind(figure.name, figure.text, labels=figure.labels)
+    for labels, value in samples:
+        if value is not None:
+            found.add_metric(labels, float(value))
+    return found
+
+
+def one(figure: Figure, value: Any) -> Metric:
+    """Return a figure that has no labels."""
+    return family(figure, [((), value)])
+
+
+def several(named: Mapping[str, Figure], facts: Mapping[str, Any]) -> Iterator[Metric]:
+    """Yield those figures that the facts have something for."""
+    for key, figure in named.items():
+        if facts.get(key) is not None:
+            yield one(figure, facts[key])
+
+
+class Counted(Collector):
+    """What the web workers have counted."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every counter and histogram that is declared."""
+        found: dict[str, list[tuple[tuple[str, ...], list[float]]]] = {}
+        for (name, labels), values in sorted(counts.total(counting.own_folder()).items()):
+            found.setdefault(name, []).append((labels, values))
+        for name, declared in counts.DECLARED.items():
+            samples = found.get(name, [])
+            if isinstance(declared, counts.Counter):
+                figure = Figure(name, declared.text, declared.labels)
+                yield family(figure, ((labels, values[0]) for labels, values in samples))
+            else:
+                yield _histogram(declared, samples)
+
+
+def _histogram(declared: counts.Histogram, samples: Samples) -> Metric:
+    found = HistogramMetricFamily(declared.name, declared.text, labels=declared.labels)
+    names = [*map(str, map(float, declared.bounds)), "+Inf"]
+    for labels, (total, *numbers) in samples:
+        if len(numbers) != len(names):
+            continue
+        so_far = 0.0
+        buckets = []
+        for name, number in zip(names, numbers, strict=True):
+            so_far += number
+            buckets.append((name, so_far))
+        found.add_metric(labels, buckets, total)
+    return found
 
 
 class Asked(Collector):
     """What is asked when the page is."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the dependencies' state, the tables' size and the workers' use of the machine."""
-        found = health.answers(health.DATABASE, health.CACHE, health.OBJECT_STORE)
-        up = GaugeMetricFamily(
-            "strata_up", "Whether a dependency answers: 1 or 0.", labels=["dependency"]
+        """Yield the dependencies' state, and the figures of what can be asked."""
+        probes = (health.DATABASE, health.CACHE, health.OBJECT_STORE)
+        found = health.answers(*probes, *SOURCES)
+        states = {probe.name: found[probe.name] for probe in probes}
+        yield family(catalogue.UP, (((name,), one.ok) for name, one in states.items()))
+        yield family(
+            catalogue.ANSWER, (((name,), one.seconds) for name, one in states.items() if one.ok)
         )
-        seconds = GaugeMetricFamily(
-            "strata_answer_seconds", "How long its answer took.", labels=["dependency"]
+        yield family(catalogue.SEEN, (((name,), one.good_at) for name, one in states.items()))
+        yield family(
+            catalogue.FIGURES_UP, (((probe.name,), found[probe.name].ok) for probe in SOURCES)
         )
-        for name, answer in found.items():
-            up.add_metric([name], float(answer.ok))
-            if answer.ok and answer.seconds is not None:
-                seconds.add_metric([name], answer.seconds)
-        yield up
-        yield seconds
-        age = found["cache"].facts.get("sweeper_age")
-        if age is not None:
-            yield GaugeMetricFamily(
-                "strata_sweeper_age_seconds",
-                "How long ago the sweeper last vouched for the cache.",
-                value=age,
-            )
-        rows = GaugeMetricFamily(
-            "strata_rows",
-            "Rows of a table, as PostgreSQL estimates them; nothing is counted.",
-            labels=["table"],
+        yield family(
+            catalogue.ROWS, (((name,), rows) for name, rows in found["database"].facts.items())
         )
-        for name, count in found["database"].facts.items():
-            rows.add_metric([name], count)
-        yield rows
+        ages = {
+            name: found["cache"].facts.get(f"{name}_age") for name in ("sweeper", "worker", "beat")
+        }
+        if ages["sweeper"] is not None:
+            yield one(catalogue.SWEEPER, ages["sweeper"])
+        yield family(catalogue.HEARTBEAT, (((name,), age) for name, age in ages.items()))
+        yield from _server(found["server"].facts)
+        yield from _cold(found["cold"])
+        yield from _kept(found["kept"].facts)
         yield from _workers()
+        version = str(settings.SPECTACULAR_SETTINGS["VERSION"])
+        labels = (version, platform.python_version(), django.get_version())
+        yield family(catalogue.BUILD, [(labels, 1)])
+
+
+def _server(facts: Mapping[str, Any]) -> Iterator[Metric]:
+    if not facts:
+        return
+    yield from several(catalogue.SERVER, facts)
+    states = facts["connections"] or {}
+    yield family(catalogue.CONNECTIONS, (((state,), number) for state, number in states.items()))
+    yield family(
+        catalogue.TRANSACTIONS,
+        [(("commit",), facts["xact_commit"]), (("rollback",), facts["xact_rollback"])],
+    )
+    yield family(
+        catalogue.BLOCKS, [(("memory",), facts["blks_hit"]), (("disk",), facts["blks_read"])]
+    )
+
+
+def _cold(answer: health.Answer) -> Iterator[Metric]:
+    yield one(catalogue.RETENTION, settings.ARCHIVE_RETENTION_DAYS * DAY_SECONDS)
+    facts = answer.facts
+    if not facts:
+        return
+    yield from several(catalogue.COLD, facts)
+    # Not as old as the answer, which serves for a minute.
+    passed = time_since(answer)
+    yield one(catalogue.LAG, facts["now"] - facts["complete_until"] + passed)
+
+
+def time_since(answer: health.Answer) -> float:
+    """Return how many seconds ago an answer came."""
+    return max(0.0, time.time() - answer.at) if answer.at else 0.0
+
+
+def _kept(facts: Mapping[str, Any]) -> Iterator[Metric]:
+    if not facts:
+        return
+    yield from several(catalogue.KEPT, facts)
+    yield from several(catalogue.INFO, facts["info"])
+    yield from several(catalogue.MEASURED, facts["measured"])
+    sweeps = facts["sweeps"]
+    yield one(catalogue.SWEEPS, sweeps.get("sweeps", 0))
+    yield family(
+        catalogue.REPAIRS,
+        (((kind,), sweeps.get(key, 0)) for key, kind in catalogue.REPAIR_KINDS.items()),
+    )
+    tasks: dict[str, dict[str, float]] = {}
+    for key, value in facts["tasks"].items():
+        task, _, what = key.partition(" ")
+        tasks.setdefault(task, {})[what] = value
+    yield family(
+        catalogue.TASK_RUNS,
+        (
+            ((task, outcome), known.get(outcome, 0))
+            for task, known in tasks.items()
+            for outcome in ("ok", "failed")
+        ),
+    )
+    for figure, what in (
+        (catalogue.TASK_SECONDS, "seconds"),
+        (catalogue.TASK_LAST, "last"),
+        (catalogue.TASK_LAST_OK, "last_ok"),
+    ):
+        yield family(figure, (((task,), known.get(what)) for task, known in tasks.items()))
 
 
 def _workers() -> Iterator[Metric]:
-    memory = GaugeMetricFamily(
-        "strata_worker_resident_bytes", "Memory of a web worker.", labels=["pid"]
-    )
-    cpu = CounterMetricFamily(
-        "strata_worker_cpu_seconds", "CPU time of a web worker.", labels=["pid"]
-    )
-    started = GaugeMetricFamily(
-        "strata_worker_start_time_seconds", "When it started, since 1970.", labels=["pid"]
-    )
-    threads = GaugeMetricFamily("strata_worker_threads", "Its threads.", labels=["pid"])
+    samples: list[list[tuple[tuple[str, ...], float]]] = [[] for _ in catalogue.WORKERS]
     for pid in sorted(_pids()):
         try:
             worker = psutil.Process(pid)
             with worker.oneshot():
                 used = worker.cpu_times()
-                figures = (
-                    used.user + used.system,
+                found = (
                     worker.memory_info().rss,
                     worker.create_time(),
                     worker.num_threads(),
+                    used.user + used.system,
                 )
         except psutil.Error:
             continue
-        for family, figure in zip((memory, started, threads), figures[1:], strict=True):
-            family.add_metric([str(pid)], figure)
-        cpu.add_metric([str(pid)], figures[0])
-    yield from (memory, cpu, started, threads)
+        for some, figure in zip(samples, found, strict=True):
+            some.append(((str(pid),), figure))
+    for declared, known in zip(catalogue.WORKERS, samples, strict=True):
+        yield family(declared, known)
 
 
 def _pids() -> set[int]:
-    """Return the living web workers that have answered something, this one at least."""
+    """Return the living web workers that count together, this one at least."""
     pids = {os.getpid()}
-    if folder := os.environ.get(FOLDER):
-        for path in Path(folder).glob("counter_*.db"):
-            pid = path.stem.partition("_")[2]
+    if folder := counting.own_folder():
+        for path in folder.glob(f"{counts.NAMES}*"):
+            pid = path.name.removeprefix(counts.NAMES).partition("-")[0]
             if pid.isdecimal() and psutil.pid_exists(int(pid)):
                 pids.add(int(pid))
     return pids
@@ -108,10 +214,7 @@ def _pids() -> set[int]:
 
 def text() -> bytes:
     """Return the page."""
-    registry = _OWN
-    if folder := os.environ.get(FOLDER):
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
-    asked = CollectorRegistry()
-    asked.register(Asked())
-    return generate_latest(registry) + generate_latest(asked)
+    registry = CollectorRegistry()
+    registry.register(Counted())
+    registry.register(Asked())
+    return generate_latest(registry)

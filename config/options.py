@@ -163,6 +163,29 @@ LOG_LEVEL = _text(
     _S, "LOG_LEVEL", "INFO", "The least severe line logged: DEBUG, INFO, WARNING, ERROR."
 )
 
+_O = "Watching it"
+METRICS_TOKEN = _text(
+    _O,
+    "METRICS_TOKEN",
+    "",
+    "Who reads `/metrics` must send it as `Authorization: Bearer …`, unless METRICS_ALLOWED has "
+    "their address.",
+)
+METRICS_ALLOWED = _names(
+    _O,
+    "METRICS_ALLOWED",
+    [],
+    "Addresses and networks (`10.0.0.0/8`) that may read `/metrics`, as the connection has them; "
+    "with neither this nor METRICS_TOKEN everybody may.",
+)
+METRICS_DIR = _text(
+    _O,
+    "METRICS_DIR",
+    "",
+    "The folder in which web workers count together; if empty, each web server makes its own "
+    "below `DATA_DIR/run`.",
+)
+
 _H = "HTTPS"
 SECURE_SSL_REDIRECT = _flag(
     _H, "SECURE_SSL_REDIRECT", True, "Redirect plain HTTP to HTTPS, `/healthz`, `/readyz` aside."

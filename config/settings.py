@@ -32,6 +32,10 @@ try:
     BODY_MAX_BYTES = options.BODY_MAX_BYTES.read(env)
     LOG_LEVEL = options.LOG_LEVEL.read(env).upper()
 
+    METRICS_TOKEN = options.METRICS_TOKEN.read(env)
+    METRICS_ALLOWED = options.METRICS_ALLOWED.read(env)
+    METRICS_DIR = options.METRICS_DIR.read(env)
+
     SECURE_SSL_REDIRECT = options.SECURE_SSL_REDIRECT.read(env)
     SECURE_COOKIES = options.SECURE_COOKIES.read(env)
     SECURE_HSTS_SECONDS = options.SECURE_HSTS_SECONDS.read(env)
@@ -372,6 +376,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "measure": {"task": "config.tasks.measure", "schedule": crontab(minute="*/15")},
     "save-last-used": {"task": "accounts.tasks.save_last_used", "schedule": 60.0},
     "delete-dead-tokens": {"task": "accounts.tasks.delete_dead_tokens", "schedule": 3600.0},
     # Two minutes past each hour: nothing dated in the hour before can be committed any more.

@@ -28,7 +28,7 @@ from common.browsable import BrowsableAPIRenderer
 from common.errors import RETRY_AFTER_SECONDS
 from common.renderers import JSONRenderer
 from common.schema import ErrorsSerializer
-from config import health, metrics
+from config import access, health, metrics
 
 VERBS = (
     "/register",
@@ -196,6 +196,19 @@ class ReadinessView(MachineView):
                                 "state": serializers.CharField(help_text="`ok` or `degraded`"),
                                 "latency_ms": serializers.FloatField(required=False),
                                 "age_seconds": serializers.FloatField(required=False),
+                                "checked_seconds_ago": serializers.FloatField(required=False),
+                                "ok_seconds_ago": serializers.FloatField(required=False),
+                                "detail": serializers.CharField(required=False),
+                            },
+                        )
+                    ),
+                    "processes": serializers.DictField(
+                        child=inline_serializer(
+                            "Process",
+                            {
+                                "state": serializers.CharField(help_text="`ok` or `late`"),
+                                "age_seconds": serializers.FloatField(required=False),
+                                "checked_seconds_ago": serializers.FloatField(required=False),
                                 "detail": serializers.CharField(required=False),
                             },
                         )
@@ -219,7 +232,8 @@ class ReadinessView(MachineView):
         headers = {"Cache-Control": "no-store"}
         if "database" not in away:
             status = "degraded" if away else "ok"
-            return Response({"status": status, "dependencies": found}, headers=headers)
+            data = {"status": status, "dependencies": found, "processes": health.processes()}
+            return Response(data, headers=headers)
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         errors = [
             {"code": state["state"], "detail": state["detail"], "attr": name}
@@ -233,12 +247,20 @@ class MetricsView(MachineView):
 
     @extend_schema(operation_id="metrics", responses={(200, "text/plain"): OpenApiTypes.STR})
     def get(self, request: Request) -> HttpResponse:
-        """Return the figures in Prometheus' text format, of all web workers together."""
+        """Return the figures in Prometheus' text format, of all web workers together.
+
+        Open to everybody, until METRICS_TOKEN or METRICS_ALLOWED says for whom they are.
+        """
+        access.check_scraper(request)
         return HttpResponse(
             metrics.text(),
             content_type="text/plain; version=0.0.4; charset=utf-8",
             headers={"Cache-Control": "no-store"},
         )
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Return what makes a missing token a 401."""
+        return "Bearer"
 
 
 class _ErrorsInJSON(OpenView):

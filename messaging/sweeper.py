@@ -47,6 +47,7 @@ than that again.
 LONGEST_GAP = timedelta(minutes=5)
 """After a longer pause it is cheaper to begin a new generation than to go through it all."""
 CHATS_AT_ONCE = 500
+COUNTS_KEY = "ops:sweeps"
 
 
 @dataclass(slots=True)
@@ -89,9 +90,12 @@ class Sweeper:
         revoked = accounts.tokens_revoked_since(start - OVERLAP)
         if revoked and not tokens.forget(revoked):
             return done
-        cache.execute(
-            "HSET", "fresh", "gen", generation, "ms", moment, "since", to_micros(now),
-            "epoch", epoch,
+        cache.pipeline(
+            [
+                ("HSET", "fresh", "gen", generation, "ms", moment, "since", to_micros(now),
+                 "epoch", epoch),
+                *_counted(done),
+            ]
         )  # fmt: skip
         return done
 
@@ -157,6 +161,14 @@ class _Written:
         for change in filter(None, self.changes.split(",")):
             seq, user = change.split(" ")
             yield f"x:{self.number}:{seq}", user
+
+
+def _counted(done: Sweep) -> Iterator[tuple[str | int, ...]]:
+    """Yield the commands that add a sweep to what all sweepers have done, for /metrics."""
+    yield "HINCRBY", COUNTS_KEY, "sweeps", 1
+    for name in ("mended", "forgotten", "new_generation"):
+        if number := int(getattr(done, name)):
+            yield "HINCRBY", COUNTS_KEY, name, number
 
 
 def _forget_moved(found: Sequence[_Written]) -> int:

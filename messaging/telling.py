@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 
 from common.cache import CacheUnavailable, cache
+from common.counts import Counter
 from common.database import rows
 from messaging import scripts
 from messaging.sql import read_sql
@@ -17,6 +18,10 @@ from messaging.wire import Line
 
 logger = logging.getLogger(__name__)
 _CHATS = read_sql("chats.sql")
+UNTOLD = Counter(
+    "strata_cache_drops_total",
+    "Committed messages that the cache could not be told; the sweeper makes good.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ def tell(told: Told) -> bool:
     try:
         tell_or_raise(told)
     except CacheUnavailable as error:
+        UNTOLD.inc()
         logger.info("cache not told of %s/%d: %s", told.chat.id, told.line.seq, error)
         return False
     return True

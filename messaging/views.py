@@ -1,6 +1,7 @@
 """The routes of the core: polling, and scrolling through a chat's history."""
 
 from collections.abc import Sequence
+from time import time
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from rest_framework.response import Response
 from accounts import tokens
 from accounts.authentication import authenticate_token
 from common.cache import CacheUnavailable
+from common.counts import Histogram
 from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Unavailable
 from common.ids import parse_id
 from common.quick import Quick, json_response, plain_body
@@ -48,6 +50,11 @@ SERVED_FROM_HEADER = OpenApiParameter(
     location=OpenApiParameter.HEADER,
     response=[200],
     description="The slowest tier that had to be asked.",
+)
+CURSOR_AGE = Histogram(
+    "strata_cursor_age_seconds",
+    "How far the cursors of polls are behind; half a minute is what the newest are.",
+    bounds=(35, 60, 120, 300, 900, 3600, 21_600, 86_400, 604_800, 2_592_000, 7_776_000),
 )
 
 
@@ -96,6 +103,7 @@ class GetMessagesView(Quick, Verb):
         text = body.validated_data.get("cursor")
         if text is not None:
             cursor = cursors.decode_own(text, user_id)
+            CURSOR_AGE.observe(time() - cursor.at / 1e6)
             answer = catch_up(cursor, limit)
         else:
             lease = index.take_lease(user_id)
@@ -120,13 +128,14 @@ class GetMessagesView(Quick, Verb):
             found, lease = _ask_cache(cursor, token)
         except CacheUnavailable:
             return None
+        if found[0] == b"who" or (found[0] == b"ask" and found[3] == b"cursor"):
+            return None
+        CURSOR_AGE.observe(time() - cursor.at / 1e6)
         if found[0] == b"idle":
             return json_response(
                 b'{"chats":[],"cursor":"%b","has_more":false,"reset":false}' % text.encode(),
                 headers={SERVED_FROM: "cache"},
             )
-        if found[0] == b"who" or (found[0] == b"ask" and found[3] == b"cursor"):
-            return None
         viewer: bytes = found[1]
         answer = _from_cache(cursor, limit, found) if found[0] == b"news" else None
         if answer is None:

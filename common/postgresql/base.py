@@ -12,8 +12,16 @@ from django.db.backends.postgresql import base
 from psycopg.abc import RV, PQGen
 from psycopg.errors import _WaitTimeout
 
+from common.counts import Counter
+
 GRACE_SECONDS = 3.0
 """What an answer may take beyond the longest transaction, before the server counts as gone."""
+
+
+OPENED = Counter("strata_database_connections_opened_total", "Connections that web workers opened.")
+UNANSWERED = Counter(
+    "strata_database_unanswered_total", "Statements given up since the server did not answer."
+)
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -28,6 +36,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         except _WaitTimeout as error:
             # Whatever was asked may or may not have been done, and its answer may still come.
             self.close()
+            UNANSWERED.inc()
             raise psycopg.OperationalError("the database server does not answer") from error
 
 
@@ -37,6 +46,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Open a connection, bounded where transactions are (`DB_TRANSACTION_TIMEOUT_MS`)."""
         connection = super().get_new_connection(conn_params)
+        OPENED.inc()
         limit = settings.DB_TRANSACTION_TIMEOUT_MS
         if limit:
             # Django names the class that it opens; the subclass only waits differently.

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
+from common import counts
 from config import counting
 
 
@@ -50,7 +51,12 @@ def test_requests_to_every_worker_are_counted_once(live_stack):
         assert count_of(after, "healthz") - count_of(before, "healthz") == 40
         assert count_of(after, "get_messages", "4xx") - count_of(before, "get_messages", "4xx") == 3
         assert count_of(after, "unknown", "4xx") - count_of(before, "unknown", "4xx") == 3
-        assert after["strata_request_seconds_total", (("route", "healthz"),)] > 0
+        assert after["strata_request_duration_seconds_sum", (("route", "healthz"),)] > 0
+        assert (
+            after["strata_request_duration_seconds_count", (("route", "healthz"),)]
+            - before.get(("strata_request_duration_seconds_count", (("route", "healthz"),)), 0)
+            == 40
+        )
     workers = {
         dict(labels)["pid"]
         for after in answers
@@ -76,19 +82,28 @@ def test_counts_outlive_a_worker(live_stack):
     assert after >= before
 
 
-def test_folders_of_servers_that_are_gone_are_removed(tmp_path, monkeypatch):
-    monkeypatch.delenv(counting.FOLDER, raising=False)
+@pytest.fixture
+def not_sharing(monkeypatch):
+    """Have this process count for itself, as it does otherwise, before and after."""
+    monkeypatch.setattr(counting, "_shared", None)
+    yield
+    counts.board.unshare()
+
+
+def test_folders_of_servers_that_are_gone_are_removed(tmp_path, not_sharing):
     gone = tmp_path / "metrics-4194999"
     gone.mkdir()
     counting.share(tmp_path)
     (own,) = tmp_path.iterdir()
     assert not gone.exists()
     assert own.name == f"metrics-{os.getppid()}"
-    assert os.environ[counting.FOLDER] == str(own)
-    monkeypatch.delenv(counting.FOLDER)
+    assert counting.own_folder() == own
 
 
-def test_a_folder_given_from_outside_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv(counting.FOLDER, "/somewhere")
-    counting.share(tmp_path)
-    assert not list(tmp_path.iterdir())
+def test_a_folder_given_from_outside_is_kept(tmp_path, not_sharing, settings):
+    settings.METRICS_DIR = str(tmp_path / "given")
+    counting.share(tmp_path / "elsewhere")
+    assert counting.own_folder() == tmp_path / "given"
+    assert [path.name for path in tmp_path.iterdir()] == ["given"]
+    assert counting.REQUESTS.place("x", "2xx")
+    assert ("strata_requests_total", ("x", "2xx")) in counting.totals()
