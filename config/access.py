@@ -10,17 +10,19 @@ from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.request import Request
 
 from accounts.authentication import bearer_token
+from common.addresses import client_address
 
 
 def check_scraper(request: Request) -> None:
     """Raise NotAuthenticated or PermissionDenied unless the request may read the figures.
 
-    The address is the connection's: what a header claims is not believed.
+    The address is the client's as the trusted proxies tell it, so that a proxy inside an allowed
+    network does not open them to whoever comes through it.
     """
     token, allowed = settings.METRICS_TOKEN, settings.METRICS_ALLOWED
     if not token and not allowed:
         return
-    if allowed and _within(request.META.get("REMOTE_ADDR", ""), allowed):
+    if allowed and _within(client_address(request.META), allowed):
         return
     if not token:
         raise PermissionDenied("This address may not read the figures.")

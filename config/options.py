@@ -175,7 +175,8 @@ METRICS_ALLOWED = _names(
     _O,
     "METRICS_ALLOWED",
     [],
-    "Addresses and networks (`10.0.0.0/8`) that may read `/metrics`, as the connection has them; "
+    "Addresses and networks (`10.0.0.0/8`) that may read `/metrics`, the client's where "
+    "TRUSTED_PROXIES tell it; "
     "with neither this nor METRICS_TOKEN everybody may.",
 )
 METRICS_DIR = _text(
