@@ -32,7 +32,7 @@ class ArchiveQuerySerializer(serializers.Serializer[Any]):
 
 @sample(
     {
-        "path": f"2026/328/08/{CHAT}",
+        "path": f"2026/328/08/{CHAT}/",
         "hour": "2026-11-24T08:00:00.000000Z",
         "chat_id": CHAT,
         "first_seq": 1,
