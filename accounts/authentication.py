@@ -1,5 +1,6 @@
 """`Authorization: Bearer <token>`, for DRF and for routes that do without it."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from rest_framework.request import Request
 
 from accounts import tokens
 from accounts.models import User
+from common.limits import Limit, Taken, limit_of, taken_of
 
 SCHEME = "Bearer"
 BAD_HEADER = "The Authorization header must be 'Bearer', a space and a token."
@@ -59,26 +61,37 @@ def authenticate_token(token: str) -> UUID | None:
     return tokens.authenticate(token)
 
 
-def authenticate_header(header: str) -> UUID:
-    """Return the user of an Authorization header; raise AuthenticationFailed (401)."""
-    token = bearer_token(header)
-    if token is None:
-        raise AuthenticationFailed(BAD_HEADER)
-    user_id = authenticate_token(token)
-    if user_id is None:
-        raise AuthenticationFailed(BAD_TOKEN)
-    return user_id
+def admit_token(
+    token: str, limit: Limit | None, meta: Mapping[str, Any]
+) -> tuple[UUID | None, Taken | None]:
+    """Return the user of a token, or None, and what the request left of a limit."""
+    if limit is None:
+        return tokens.authenticate(token), None
+    user_id, left = tokens.admit(token, limit.asked(meta))
+    return user_id, taken_of(limit, left)
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
-    """Bearer tokens. `request.auth` is the token."""
+    """Bearer tokens. `request.auth` is the token.
+
+    The route's limit is taken from in the same round trip; `common.limits.Throttle` looks at what
+    is left of it.
+    """
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         """Return the caller and the token; None without a header, so that a session may do."""
         header = request.META.get("HTTP_AUTHORIZATION")
         if header is None:
             return None
-        return Caller(authenticate_header(header)), bearer_token(header)
+        token = bearer_token(header)
+        if token is None:
+            raise AuthenticationFailed(BAD_HEADER)
+        limit = limit_of(request.parser_context.get("view"), request.method)
+        user_id, taken = admit_token(token, limit, request.META)
+        if user_id is None:
+            raise AuthenticationFailed(BAD_TOKEN)
+        request._request.limit_taken = taken  # type: ignore[attr-defined]  # noqa: SLF001
+        return Caller(user_id), token
 
     def authenticate_header(self, request: Request) -> str:
         """Return what `WWW-Authenticate` says; it makes a missing token a 401."""

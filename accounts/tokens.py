@@ -10,10 +10,12 @@ import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from accounts import selectors
-from common.cache import CacheRefused, CacheUnavailable, Script, cache
+from common.cache import FRESH_LUA, CacheRefused, CacheUnavailable, Script, cache
+from common.limits import LIMIT_LUA, NOT_ASKED, Asked
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +30,10 @@ TOKEN_BYTES = 32
 TOKEN_MAX_CHARS = 200
 
 _LUA = Path(__file__).parent / "lua"
-FRESH_LUA = Path(__file__).parent.parent / "common" / "lua" / "fresh.lua"
 TOKEN_LUA = _LUA / "token.lua"
 
-_authenticate = Script(FRESH_LUA, TOKEN_LUA, _LUA / "authenticate.lua")
-_fill = Script(FRESH_LUA, TOKEN_LUA, _LUA / "fill_token.lua")
+_authenticate = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "authenticate.lua")
+_fill = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "fill_token.lua")
 _drop_touched = Script(_LUA / "drop_touched.lua")
 TOUCHED_KEY = "touched"
 USES_AT_ONCE = 1000
@@ -59,32 +60,39 @@ def lease_key(token_digest: bytes) -> str:
 
 
 def authenticate(token: str) -> UUID | None:
-    """Return the user of a token, or None. A token that the cache knows costs no query.
+    """Return the user of a token, or None; see `admit`."""
+    return admit(token, NOT_ASKED)[0]
 
-    One round trip when the cache knows it; else one query and two round trips; with the cache away,
-    one query.
+
+def admit(token: str, asked: Asked) -> tuple[UUID | None, Sequence[Any] | None]:
+    """Return the user of a token, or None, and what is left of a limit that they take from.
+
+    A token that the cache knows costs one round trip and no query; else one query and two round
+    trips; with the cache away, one query, and nothing is counted.
     """
     if not 0 < len(token) <= TOKEN_MAX_CHARS:
-        return None
+        return None, None
     token_digest = digest(token)
     keys = (entry_key(token_digest), lease_key(token_digest))
     try:
-        answer = _authenticate(keys, (TOKEN_BELIEF_MS, secrets.token_hex(8), LEASE_MS))
+        answer = _authenticate(keys, (TOKEN_BELIEF_MS, secrets.token_hex(8), LEASE_MS, *asked))
     except CacheUnavailable:
         answer = None
-    if isinstance(answer, bytes):
-        return UUID(answer.decode())
+    if answer is not None and answer[0]:
+        return UUID(answer[0].decode()), answer[1] if len(answer) > 1 else None
     holder = selectors.token_holder(token_digest)
     if holder is None:
-        return None
+        return None, None
+    left = None
     if answer is not None:
-        lease, now, generation = answer
+        _, lease, now, generation = answer
         life = "0" if holder.expires_at is None else int(holder.expires_at.timestamp() * 1000)
+        filling = (lease, str(holder.user_id), now, generation, life, ENTRY_LIFE_MS, *asked)
         try:
-            _fill(keys, (lease, str(holder.user_id), now, generation, life, ENTRY_LIFE_MS))
+            left = _fill(keys, filling)
         except CacheUnavailable as error:
             logger.debug("token not cached: %s", error)
-    return holder.user_id
+    return holder.user_id, left
 
 
 def forget(digests: Sequence[bytes]) -> bool:

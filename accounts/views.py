@@ -40,6 +40,8 @@ class OpenVerb(Verb):
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
+    # Counted where it is known whether they failed.
+    limit = None
 
 
 @extend_schema_view(

@@ -19,6 +19,7 @@ from archive.selectors import objects_of
 from archive.serializers import ArchiveQuerySerializer, HourObjectSerializer
 from common.errors import ArchiveUnavailable, NotFound
 from common.ids import parse_id
+from common.limits import DOWNLOADS, READS, Limit
 from common.renderers import JSONRenderer
 from common.schema import refusal
 from common.views import Reconnecting, caller_id
@@ -48,6 +49,11 @@ class ArchiveViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSe
     serializer_class = HourObjectSerializer
     queryset = HourObject.objects.none()
     ordering = ("-id",)
+
+    @property
+    def read_limit(self) -> Limit:
+        """Return what limits the action: an object costs cold storage's time and money."""
+        return DOWNLOADS if self.action == "download" else READS
 
     def get_queryset(self) -> QuerySet[HourObject]:
         """Return the caller's objects, of a time and chat if the query names them."""

@@ -1,5 +1,7 @@
 """The routes of chats: writing to a user, and the caller's chats."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -8,6 +10,7 @@ from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.reach import reaching
 from chats import services
 from chats.serializers import ChatSerializer, SendMessageSerializer
 from common.errors import NotFound
@@ -51,10 +54,22 @@ class SendMessageView(SendView):
         """Write to a user."""
         return super().post(request)
 
-    def send(self, *, sender_id: UUID, target_id: UUID, text: str, client_id: str | None) -> Sent:
+    def send(
+        self,
+        *,
+        sender_id: UUID,
+        target_id: UUID,
+        text: str,
+        client_id: str | None,
+        meta: Mapping[str, Any],
+    ) -> Sent:
         """Send."""
         return services.send_message(
-            sender_id=sender_id, recipient_id=target_id, text=text, client_id=client_id
+            sender_id=sender_id,
+            recipient_id=target_id,
+            text=text,
+            client_id=client_id,
+            may_open=reaching(sender_id, meta),
         )
 
 

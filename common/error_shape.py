@@ -54,6 +54,12 @@ class Handler(StandardExceptionHandler):
         body: dict[str, Any] = Formatter(exc, self.context, self.exc).run()
         return body
 
+    def get_headers(self, exc: APIException) -> dict[str, str]:
+        """Return the library's headers and the refusal's own."""
+        headers: dict[str, str] = super().get_headers(exc)
+        headers.update(getattr(exc, "headers", ()))
+        return headers
+
     def should_not_handle(self, exc: Exception) -> bool:
         """Handle everything, in debug mode too: the shape is a promise, the traceback is logged."""
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -323,10 +324,86 @@ TOKEN_LIFETIME_DAYS = _number(
     _M, "TOKEN_LIFETIME_DAYS", 0, "days", "A token ends this long after login; 0 for never."
 )
 
+_L = "Limits"
+LIMIT_FREE_ADDRESSES = _names(
+    _L,
+    "LIMIT_FREE_ADDRESSES",
+    ["127.0.0.1", "::1"],
+    "Addresses and networks (`10.0.0.0/8`) that no limit holds for, but that of failed logins by a "
+    "name; `none` for none.",
+)
+LIMIT_SENDS_PER_MINUTE = _number(
+    _L, "LIMIT_SENDS_PER_MINUTE", 300, "a user", "Messages; as all below, 0 for no limit."
+)
+LIMIT_POLLS_PER_MINUTE = _number(
+    _L, "LIMIT_POLLS_PER_MINUTE", 600, "a user", "`get_messages`, of all of a user's devices."
+)
+LIMIT_READS_PER_MINUTE = _number(
+    _L, "LIMIT_READS_PER_MINUTE", 600, "a user", "History pages, lists and whatever else is read."
+)
+LIMIT_WRITES_PER_MINUTE = _number(
+    _L, "LIMIT_WRITES_PER_MINUTE", 120, "a user", "Changes that have no limit of their own."
+)
+LIMIT_GROUPS_PER_HOUR = _number(_L, "LIMIT_GROUPS_PER_HOUR", 60, "a user", "New groups.")
+LIMIT_ADDS_PER_HOUR = _number(
+    _L,
+    "LIMIT_ADDS_PER_HOUR",
+    2000,
+    "a user",
+    "Users put into groups, by `add_user_to_group` and by `create_group`.",
+)
+LIMIT_NEW_USER_REACHES_PER_HOUR = _number(
+    _L,
+    "LIMIT_NEW_USER_REACHES_PER_HOUR",
+    50,
+    "a new user",
+    "Users whom a new user opens a private chat with or puts into a group.",
+)
+NEW_USER_HOURS = _number(
+    _L, "NEW_USER_HOURS", 24, "hours", "How long a user is new after registering."
+)
+LIMIT_REPORTS_PER_HOUR = _number(_L, "LIMIT_REPORTS_PER_HOUR", 30, "a user", "Reports.")
+LIMIT_EXPORTS_PER_DAY = _number(_L, "LIMIT_EXPORTS_PER_DAY", 10, "a user", "Exports.")
+LIMIT_DOWNLOADS_PER_MINUTE = _number(
+    _L, "LIMIT_DOWNLOADS_PER_MINUTE", 120, "a user", "Downloads of the archive and of exports."
+)
+LIMIT_VISITS_PER_MINUTE = _number(
+    _L, "LIMIT_VISITS_PER_MINUTE", 120, "an address", "Pages that are open to all."
+)
+LIMIT_REGISTRATIONS_PER_HOUR = _number(
+    _L, "LIMIT_REGISTRATIONS_PER_HOUR", 30, "an address", "Attempts to register."
+)
+LIMIT_LOGIN_FAILURES_PER_HOUR = _number(
+    _L, "LIMIT_LOGIN_FAILURES_PER_HOUR", 10, "a name from an address", "Failed logins."
+)
+LIMIT_LOGIN_FAILURES_PER_ADDRESS = _number(
+    _L, "LIMIT_LOGIN_FAILURES_PER_ADDRESS", 100, "an address, in an hour", "Failed logins."
+)
+LIMIT_LOGIN_FAILURES_PER_NAME = _number(
+    _L,
+    "LIMIT_LOGIN_FAILURES_PER_NAME",
+    100,
+    "a name, in an hour",
+    "Failed logins from addresses that the name never logged in from.",
+)
+
 _P = "Processes of `make run`"
 WEB_WORKERS = _number(_P, "WEB_WORKERS", 2, "processes", "Web server processes.")
 WEB_THREADS = _number(_P, "WEB_THREADS", 4, "threads", "Threads of each web server process.")
 WORKER_CONCURRENCY = _number(_P, "WORKER_CONCURRENCY", 2, "processes", "Celery worker processes.")
+
+
+def networks(names: list[str]) -> tuple[str, ...]:
+    """Return a list of networks, empty for `none`; raises EnvError for what is no network."""
+    found = tuple(name for name in names if name.lower() != "none")
+    for name in found:
+        try:
+            ip_network(name, strict=False)
+        except ValueError as error:
+            raise EnvError(
+                f"LIMIT_FREE_ADDRESSES: {name!r} is no address and no network"
+            ) from error
+    return found
 
 
 def secret_key_problem(key: str) -> str:

@@ -66,6 +66,24 @@ try:
     MESSAGE_MAX_CHARS = options.MESSAGE_MAX_CHARS.read(env)
     FANOUT_MAX_MEMBERS = options.FANOUT_MAX_MEMBERS.read(env)
     TOKEN_LIFETIME_DAYS = options.TOKEN_LIFETIME_DAYS.read(env)
+
+    LIMIT_FREE_ADDRESSES = options.networks(options.LIMIT_FREE_ADDRESSES.read(env))
+    LIMIT_SENDS_PER_MINUTE = options.LIMIT_SENDS_PER_MINUTE.read(env)
+    LIMIT_POLLS_PER_MINUTE = options.LIMIT_POLLS_PER_MINUTE.read(env)
+    LIMIT_READS_PER_MINUTE = options.LIMIT_READS_PER_MINUTE.read(env)
+    LIMIT_WRITES_PER_MINUTE = options.LIMIT_WRITES_PER_MINUTE.read(env)
+    LIMIT_GROUPS_PER_HOUR = options.LIMIT_GROUPS_PER_HOUR.read(env)
+    LIMIT_ADDS_PER_HOUR = options.LIMIT_ADDS_PER_HOUR.read(env)
+    LIMIT_NEW_USER_REACHES_PER_HOUR = options.LIMIT_NEW_USER_REACHES_PER_HOUR.read(env)
+    NEW_USER_HOURS = options.NEW_USER_HOURS.read(env)
+    LIMIT_REPORTS_PER_HOUR = options.LIMIT_REPORTS_PER_HOUR.read(env)
+    LIMIT_EXPORTS_PER_DAY = options.LIMIT_EXPORTS_PER_DAY.read(env)
+    LIMIT_DOWNLOADS_PER_MINUTE = options.LIMIT_DOWNLOADS_PER_MINUTE.read(env)
+    LIMIT_VISITS_PER_MINUTE = options.LIMIT_VISITS_PER_MINUTE.read(env)
+    LIMIT_REGISTRATIONS_PER_HOUR = options.LIMIT_REGISTRATIONS_PER_HOUR.read(env)
+    LIMIT_LOGIN_FAILURES_PER_HOUR = options.LIMIT_LOGIN_FAILURES_PER_HOUR.read(env)
+    LIMIT_LOGIN_FAILURES_PER_ADDRESS = options.LIMIT_LOGIN_FAILURES_PER_ADDRESS.read(env)
+    LIMIT_LOGIN_FAILURES_PER_NAME = options.LIMIT_LOGIN_FAILURES_PER_NAME.read(env)
 except EnvError as error:
     # One sentence, whoever imports the settings: manage.py, the web server, a worker.
     sys.exit(f"A setting can't be read: {error} (see docs/settings.md)")
@@ -235,6 +253,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["common.limits.Throttle"],
     "DEFAULT_RENDERER_CLASSES": [
         "common.renderers.JSONRenderer",
         "common.browsable.BrowsableAPIRenderer",

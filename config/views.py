@@ -163,6 +163,7 @@ class MachineView(OpenView):
 
     renderer_classes = (JSONRenderer,)
     content_negotiation_class = JSONAlways
+    read_limit = None
 
 
 class LivenessView(MachineView):

@@ -1,5 +1,6 @@
 """The routes of groups: their verbs, the caller's groups and their members."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.reach import count_reached
 from common.errors import NotFound
 from common.ids import parse_id
+from common.limits import ADDS, GROUPS
 from common.samples import BOB, GROUP
 from common.schema import refusal
 from common.views import Verb, caller_id
@@ -36,6 +39,7 @@ class CreateGroupView(Verb):
     """Create a group; you are its owner."""
 
     serializer_class = CreateGroupSerializer
+    limit = GROUPS
     sample = {"name": "Reading circle", "member_ids": [BOB]}
 
     @extend_schema(
@@ -53,6 +57,7 @@ class CreateGroupView(Verb):
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Create it."""
+        count_reached(caller_id, len(body["member_ids"] or ()), self.request.META)
         group = services.create_group(
             owner_id=caller_id, name=body["name"], member_ids=body["member_ids"] or ()
         )
@@ -63,6 +68,7 @@ class AddUserToGroupView(Verb):
     """Put a user into a group; owner and admins only."""
 
     serializer_class = GroupMemberSerializer
+    limit = ADDS
     sample = {"group_id": GROUP, "user_id": BOB}
 
     @extend_schema(
@@ -81,6 +87,7 @@ class AddUserToGroupView(Verb):
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Add them."""
+        count_reached(caller_id, 1, self.request.META, counted=True)
         member, created = services.add_user_to_group(actor_id=caller_id, **body)
         return (201 if created else 200), MembershipSerializer(member).data
 
@@ -151,7 +158,15 @@ class SendMessageToGroupView(SendView):
         """Write to a group."""
         return super().post(request)
 
-    def send(self, *, sender_id: UUID, target_id: UUID, text: str, client_id: str | None) -> Sent:
+    def send(
+        self,
+        *,
+        sender_id: UUID,
+        target_id: UUID,
+        text: str,
+        client_id: str | None,
+        meta: Mapping[str, Any],
+    ) -> Sent:
         """Send."""
         return services.send_message_to_group(
             sender_id=sender_id, group_id=target_id, text=text, client_id=client_id

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from accounts.tokens import TOKEN_LUA
 from common.cache import FRESH_LUA, Script
+from common.limits import LIMIT_LUA
 
 INDEX_BELIEF_MS = 12_000
 """How old an index may be, in ms, before the database is asked.
@@ -50,8 +51,8 @@ class _Nonce:
 
 new_nonce = _Nonce()
 
-poll = Script(FRESH_LUA, TOKEN_LUA, _LUA / "keys.lua", _LUA / "poll.lua")
-page = Script(FRESH_LUA, TOKEN_LUA, _LUA / "page.lua")
+poll = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "keys.lua", _LUA / "poll.lua")
+page = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "page.lua")
 tell = Script(_LUA / "keys.lua", _LUA / "tell.lua")
 fill_index = Script(_LUA / "keys.lua", _LUA / "index.lua")
 read_lines = Script(_LUA / "read.lua")

@@ -1,5 +1,6 @@
 """What `send_message` and `send_message_to_group` share: the body's shape and the two ways in."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,8 +9,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
 
-from accounts.authentication import authenticate_token
+from accounts.authentication import admit_token
 from common.fields import StrictCharField
+from common.limits import SENDS
 from common.quick import Quick, json_response, plain_body, plain_id
 from common.views import Verb
 from messaging.models import CLIENT_ID_MAX_CHARS
@@ -69,9 +71,18 @@ class SendView(Quick, Verb):
     """A verb that sends a text. A subclass names the field that says where to, and the service."""
 
     target = ""
+    limit = SENDS
 
-    def send(self, *, sender_id: UUID, target_id: UUID, text: str, client_id: str | None) -> Sent:
-        """Call the service."""
+    def send(
+        self,
+        *,
+        sender_id: UUID,
+        target_id: UUID,
+        text: str,
+        client_id: str | None,
+        meta: Mapping[str, Any],
+    ) -> Sent:
+        """Call the service; `meta` is what is known of the request."""
         raise TypeError(f"{type(self).__name__} sends nothing")
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
@@ -81,6 +92,7 @@ class SendView(Quick, Verb):
             target_id=body[self.target],
             text=body["text"],
             client_id=body.get("client_id"),
+            meta=self.request.META,
         )
         line = sent.line.seen_by(str(caller_id).encode())
         return (201 if sent.created else 200), orjson.Fragment(line)
@@ -93,14 +105,19 @@ class SendView(Quick, Verb):
         target_id = plain_id(body.get(self.target))
         if target_id is None:
             return None
-        sender_id = authenticate_token(token)
+        sender_id, taken = admit_token(token, SENDS, request.META)
         if sender_id is None:
             return None
+        headers = None
+        if taken is not None:
+            taken.check()
+            headers = taken.headers()
         sent = self.send(
             sender_id=sender_id,
             target_id=target_id,
             text=body["text"],
             client_id=body.get("client_id"),
+            meta=request.META,
         )
         line = sent.line.seen_by(str(sender_id).encode())
-        return json_response(line, 201 if sent.created else 200)
+        return json_response(line, 201 if sent.created else 200, headers)

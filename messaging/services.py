@@ -1,6 +1,6 @@
 """Writing to the log: sending a text, and appending what happens to a group."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -59,15 +59,23 @@ def send_text(
     client_id: str | None = None,
     recipient_id: UUID | None = None,
     chat_id: UUID | None = None,
+    may_open: Callable[[], None] | None = None,
 ) -> Sent:
     """Send a text to a user (`recipient_id`) or into a group (`chat_id`).
 
     One statement, one transaction, then one round trip to the cache. When it returns the message
     is on disk. Raises NotFound, Blocked or ClientIdTaken, and then nothing was written.
+
+    `may_open` is called before a chat is opened, and may raise; the statement then runs twice.
     """
-    outcome, chat_uuid, number, seq, at, wide, opened, readers = row(
-        _SEND, (sender_id, recipient_id, chat_id, new_id(), text, client_id)
-    )
+    new_chat = new_id() if may_open is None else None
+    parameters = [sender_id, recipient_id, chat_id, new_chat, text, client_id]
+    found = row(_SEND, parameters)
+    if found[0] == "unopened" and may_open is not None:
+        may_open()
+        parameters[3] = new_id()
+        found = row(_SEND, parameters)
+    outcome, chat_uuid, number, seq, at, wide, opened, readers = found
     if outcome == "absent":
         raise NotFound(field="recipient_id" if chat_id is None else "group_id")
     if outcome == "blocked":

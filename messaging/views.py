@@ -18,6 +18,7 @@ from common.cache import CacheUnavailable
 from common.counts import Histogram
 from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Unavailable
 from common.ids import parse_id
+from common.limits import POLLS, READS, Asked, headers_of
 from common.quick import Quick, json_response, plain_body
 from common.renderers import dumps
 from common.schema import refusal
@@ -87,6 +88,7 @@ class GetMessagesView(Quick, Verb):
     """
 
     serializer_class = GetMessagesSerializer
+    limit = POLLS
     sample = {"limit": DEFAULT_LIMIT}
 
     @extend_schema(
@@ -125,35 +127,37 @@ class GetMessagesView(Quick, Verb):
         if cursor is None or cursor.shown_until:
             return None
         try:
-            found, lease = _ask_cache(cursor, token)
+            found, lease = _ask_cache(cursor, token, POLLS.asked(request.META))
         except CacheUnavailable:
             return None
-        if found[0] == b"who" or (found[0] == b"ask" and found[3] == b"cursor"):
+        if found[0] == b"who" or found[0] == b"other":
             return None
         CURSOR_AGE.observe(time() - cursor.at / 1e6)
+        headers = headers_of(POLLS, found[2])
         if found[0] == b"idle":
+            headers[SERVED_FROM] = "cache"
             return json_response(
                 b'{"chats":[],"cursor":"%b","has_more":false,"reset":false}' % text.encode(),
-                headers={SERVED_FROM: "cache"},
+                headers=headers,
             )
         viewer: bytes = found[1]
         answer = _from_cache(cursor, limit, found) if found[0] == b"news" else None
         if answer is None:
             answer = catch_up(cursor, limit)
             if found[0] == b"refill":
-                index.fill(cursor.user_id, lease, int(found[2]), answer.cursor.epoch)
-        return json_response(
-            dumps(shown(answer, viewer)), headers={SERVED_FROM: answer.served_from}
-        )
+                index.fill(cursor.user_id, lease, int(found[3]), answer.cursor.epoch)
+        headers[SERVED_FROM] = answer.served_from
+        return json_response(dumps(shown(answer, viewer)), headers=headers)
 
 
-def _ask_cache(cursor: Cursor, token: str) -> tuple[Sequence[Any], bytes]:
+def _ask_cache(cursor: Cursor, token: str, limit: Asked) -> tuple[Sequence[Any], bytes]:
     """Run the poll's script; a token that the cache does not know is looked up and tried again."""
     nonce = scripts.new_nonce()
     keys = (tokens.entry_key(tokens.digest(token)), "fresh")
     args: list[Any] = [
         tokens.TOKEN_BELIEF_MS, scripts.INDEX_BELIEF_MS, nonce, scripts.LEASE_MS,
         scripts.life_seconds(), str(cursor.user_id), cursor.epoch, cursor.at, MAX_LIMIT,
+        *limit,
     ]  # fmt: skip
     for number, position in cursor.positions.items():
         args += (number, position)
@@ -167,7 +171,7 @@ def _from_cache(cursor: Cursor, limit: int, found: Sequence[Any]) -> Answer | No
     """Return the answer that the cache's news make; None when the database must be asked."""
     viewer = found[1]
     chats: dict[int, ChatNews] = {}
-    for number, id_, kind, start, end, name, first, *packed in found[2:]:
+    for number, id_, kind, start, end, name, first, *packed in found[3:]:
         lines = unpack_lines(int(first), packed)
         if any(line.subject == viewer for line in lines):
             # Their own coming or going is among them: only the database knows their stretches.
@@ -224,11 +228,15 @@ class HistoryView(Quick, GenericAPIView[Any]):
         args = (
             tokens.TOKEN_BELIEF_MS, tokens.TOKEN_BELIEF_MS, str(chat_id), nonce, scripts.LEASE_MS,
             "" if before is None else before, "" if after is None else after, limit,
+            *READS.asked(request.META),
         )  # fmt: skip
         try:
             found = scripts.page(keys, args)
         except CacheUnavailable:
             return None
+        if found[0] not in (b"page", b"often"):
+            return None
+        headers = headers_of(READS, found[2])
         try:
             page = _page_from_cache(chat_id, found, before, after, limit)
         except Unavailable:
@@ -237,16 +245,15 @@ class HistoryView(Quick, GenericAPIView[Any]):
         if page is None:
             return None
         body = dumps(shown_page(page, found[1], request, limit))
-        return json_response(body, headers={SERVED_FROM: page.served_from})
+        headers[SERVED_FROM] = page.served_from
+        return json_response(body, headers=headers)
 
 
 def _page_from_cache(
     chat_id: UUID, found: Sequence[Any], before: int | None, after: int | None, limit: int
 ) -> history.Page | None:
     """Return a page of a chat whose list the cache gave; None when the database must be asked."""
-    if found[0] != b"page":
-        return None
-    _, viewer, number, first_seq, start, end, low, *packed = found
+    _, viewer, _, number, first_seq, start, end, low, *packed = found
     last = int(end)
     held = unpack_lines(int(low), packed)
     chat = Chat(chat_id, int(number))

@@ -1,7 +1,8 @@
--- Return the user of a token; else take a lease for filling the entry from the database and return
--- {lease, now, gen}.
+-- Whose token is this, and may they go on: {user, what is left of the limit}; else take a lease for
+-- filling the entry from the database and return {false, lease, now, gen}.
 --
--- KEYS: t:<digest>, tl:<digest>.  ARGV: bound ms, a random text, lease ms.
+-- KEYS: t:<digest>, tl:<digest>.  ARGV: bound ms, a random text, lease ms, then the limit's name,
+-- quota and window ms, as `take` in limit.lua wants them.
 --
 -- What the lease guarantees: a revocation deletes it together with the entry, and fill_token.lua
 -- writes only where it still stands. So nothing that was read before a revocation is written after
@@ -11,7 +12,7 @@ local now = now_ms()
 local fresh = redis.call('HMGET', 'fresh', 'gen', 'ms')
 local user = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
 if user then
-  return user
+  return {user, take('l:' .. ARGV[4] .. ':' .. user, now, tonumber(ARGV[5]), tonumber(ARGV[6]), 1)}
 end
 local lease = redis.call('GET', KEYS[2])
 if not lease then
@@ -19,4 +20,4 @@ if not lease then
   -- A full cache gives no lease; then the answer comes from the database and nothing is filled.
   redis.pcall('SET', KEYS[2], lease, 'PX', ARGV[3])
 end
-return {lease, now, fresh[1] or ''}
+return {false, lease, now, fresh[1] or ''}

@@ -1,11 +1,13 @@
 -- A page of a chat's history, as far as the cache can say: who calls, may they, and the lines.
 --
 -- KEYS: token, fresh. ARGV: token belief (ms), access belief (ms), chat_id, lease nonce, lease (ms),
---       before or '', after or '', limit.
+--       before or '', after or '', limit, then the rate limit's name, quota and window (ms).
 -- Answers {'who'}; {'ask', user} when the user's view of the chat is not known here;
 -- {'view', user, number, first_seq} when the chat's list is not; or
--- {'page', user, number, first_seq, start, end, seq of the first line, line, ...} with what the list
--- holds of the page, which may be nothing.
+-- {'page', user, left, number, first_seq, start, end, seq of the first line, line, ...} with what the
+-- list holds of the page, which may be nothing, and what is left of the limit; {'often', user, left}
+-- when there is nothing left. Only a page that is given takes from the limit: whatever else is
+-- answered, the request is counted where it goes next.
 local fresh = redis.call('HMGET', KEYS[2], 'gen', 'ms')
 local now = now_ms()
 local user = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
@@ -33,7 +35,7 @@ else
   if before then high = math.min(high, before - 1) end
   low = math.max(low, high - limit + 1)
 end
-local answer = {'page', user, n, first, chat[1], chat[2], string.format('%d', low)}
+local answer = {'page', user, false, n, first, chat[1], chat[2], string.format('%d', low)}
 local mark = '|' .. user .. '|'
 for i = 1, #lines do
   -- Their own coming or going: only the database knows their stretches.
@@ -41,4 +43,7 @@ for i = 1, #lines do
   local seq = oldest + i - 1
   if seq >= low and seq <= high then answer[#answer + 1] = lines[i] end
 end
+local left = take('l:' .. ARGV[9] .. ':' .. user, now, tonumber(ARGV[10]), tonumber(ARGV[11]), 1)
+if left and left[1] < 0 then return {'often', user, left} end
+answer[3] = left
 return answer

@@ -2,24 +2,28 @@
 --
 -- KEYS: token, fresh. ARGV: token belief (ms), index belief (ms), lease nonce, lease (ms),
 --       index life (s), cursor's user or '', cursor's epoch, cursor's time (µs), most messages,
---       then number, position (µs) for each chat in the cursor's map.
--- Answers {'who'} when the token is not known here; {'ask', user, now, why} when the database must
--- be asked, or {'refill', user, now, why} when in addition the index is to be filled, for which a
--- lease is set; {'idle', user};
--- {'news', user, chat, chat, ...} with chat = {number, id, kind, start, end, name, seq of the first
--- line, line, ...}.
+--       the limit's name, quota and window (ms), then number, position (µs) for each chat in the
+--       cursor's map.
+-- Answers {'who'} when the token is not known here; {'other', user} when the cursor is another's; else what is left of the limit, which this poll took from, is third:
+-- {'often', user, left} when it may not go on; {'ask', user, left, now, why} when the database must
+-- be asked, or {'refill', user, left, now, why} when in addition the index is to be filled, for
+-- which a lease is set; {'idle', user, left};
+-- {'news', user, left, chat, chat, ...} with chat = {number, id, kind, start, end, name, seq of the
+-- first line, line, ...}.
 -- Never answers idle or news from an entry that is not believed or not complete.
 local fresh = redis.call('HMGET', KEYS[2], 'gen', 'ms')
 local now = now_ms()
 local user = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
 if not user then return {'who'} end
-if ARGV[6] ~= user then return {'ask', user, int(now), 'cursor'} end
+if ARGV[6] ~= user then return {'other', user} end
+local left = take('l:' .. ARGV[10] .. ':' .. user, now, tonumber(ARGV[11]), tonumber(ARGV[12]), 1)
+if left and left[1] < 0 then return {'often', user, left} end
 
 local index, view = 'i:' .. user, 'v:' .. user
 -- The index can't answer and is to be filled anew by whoever asks.
 local function refill(why)
   redis.pcall('SET', 'il:' .. user, ARGV[3], 'PX', ARGV[4])
-  return {'refill', user, int(now), why}
+  return {'refill', user, left, int(now), why}
 end
 local about = redis.call('HMGET', view, '#g', '#ms', '#e', '#f', '#w')
 if not about[2] or redis.call('EXISTS', index) == 0
@@ -30,10 +34,10 @@ redis.call('EXPIRE', index, ARGV[5])
 redis.call('EXPIRE', view, ARGV[5])
 if about[3] ~= ARGV[7] then return refill('epoch') end
 local from = tonumber(ARGV[8])
-if from < tonumber(about[4]) then return {'ask', user, int(now), 'old'} end
+if from < tonumber(about[4]) then return {'ask', user, left, int(now), 'old'} end
 
 local position = {}
-for i = 10, #ARGV, 2 do position[ARGV[i]] = tonumber(ARGV[i + 1]) end
+for i = 13, #ARGV, 2 do position[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
 -- Chats with something later than the position: {number, told up to}.
 local news = {}
@@ -50,9 +54,9 @@ if about[5] then
     if at > (position[n] or from) then news[#news + 1] = {n, at} end
   end
 end
-if #news == 0 then return {'idle', user} end
+if #news == 0 then return {'idle', user, left} end
 
-local answer = {'news', user}
+local answer = {'news', user, left}
 local most = tonumber(ARGV[9])
 for _, entry in ipairs(news) do
   local n, at = entry[1], entry[2]
@@ -60,7 +64,7 @@ for _, entry in ipairs(news) do
   local c = redis.call('HMGET', 'c:' .. n, 'id', 'kind', 'start', 'end', 'name', 'name:' .. user)
   local name = c[5] or c[6]
   local place = c[1] and redis.call('HGET', view, c[1])
-  if not (c[4] and name and place) then return {'ask', user, int(now), 'chat'} end
+  if not (c[4] and name and place) then return {'ask', user, left, int(now), 'chat'} end
   local first = tonumber(string.match(place, ' (%d+)'))
   local lower = math.max(first, tonumber(c[3]))
   -- The last few lines nearly always hold all the news; else all of them.
@@ -71,13 +75,13 @@ for _, entry in ipairs(news) do
   local seq = tonumber(c[4]) - #lines + 1
   if #lines == 0 or tonumber(string.sub(lines[#lines], 1, 16)) < at
      or (tonumber(string.sub(lines[1], 1, 16)) > told and seq > lower) then
-    return {'ask', user, int(now), 'lines'}
+    return {'ask', user, left, int(now), 'lines'}
   end
   -- Who has just joined may have an earlier stretch with news of its own.
   if first > 1 and first >= seq then
     local join = lines[first - seq + 1]
     if not join or tonumber(string.sub(join, 1, 16)) > told then
-      return {'ask', user, int(now), 'joined'}
+      return {'ask', user, left, int(now), 'joined'}
     end
   end
   local chat = {n, c[1], c[2], int(lower), c[4], name, false}
@@ -89,8 +93,8 @@ for _, entry in ipairs(news) do
       most = most - 1
     end
   end
-  if not chat[7] then return {'ask', user, int(now), 'lines'} end
-  if most < 0 then return {'ask', user, int(now), 'many'} end
+  if not chat[7] then return {'ask', user, left, int(now), 'lines'} end
+  if most < 0 then return {'ask', user, left, int(now), 'many'} end
   answer[#answer + 1] = chat
 end
 return answer

@@ -8,6 +8,8 @@
 --   conflict  the same client_id with another text; nothing was written
 --   absent    no such user or chat, or not a member; nothing was written
 --   blocked   the recipient blocks the sender; nothing was written
+--   unopened  there is no such chat yet and no id for a new one (p_new_chat) was given; nothing was
+--             written
 -- `readers` lists who may see it, for the cache: "user first_seq" joined by commas; empty when the
 -- chat is wide. `opened` is true when this message opened the chat.
 
@@ -37,6 +39,10 @@ BEGIN
       IF EXISTS (SELECT FROM accounts_block b
                   WHERE b.blocker_id = p_recipient AND b.blocked_id = p_sender) THEN
         outcome := 'blocked';
+        RETURN;
+      END IF;
+      IF p_new_chat IS NULL THEN
+        outcome := 'unopened';
         RETURN;
       END IF;
       -- Two first messages at once: the later waits here for the earlier's commit, then finds it.
