@@ -21,12 +21,13 @@ class TooManyAtOnce(Forbidden):
     """More users at once than may be reached in a whole window: waiting would not help."""
 
     default_code = "too_many_at_once"
+    default_detail = "A new user may reach at most 50 others in an hour, and these are more."
+    field = "member_ids"
 
     def __init__(self, limit: Limit) -> None:
         who = "A new user" if limit is REACHES else "A user"
         super().__init__(
-            f"{who} may reach at most {limit.quota} others in an hour, and these are more.",
-            field="member_ids",
+            f"{who} may reach at most {limit.quota} others in an hour, and these are more."
         )
 
 

@@ -23,8 +23,9 @@ from accounts.serializers import (
     UserIdSerializer,
     UserSerializer,
 )
-from common.errors import NotFound
+from common.errors import DatabaseUnavailable, NotFound
 from common.ids import parse_id
+from common.limits import NotCounted, Throttled
 from common.samples import BOB
 from common.schema import refusal
 from common.views import Reconnecting, Verb, caller_id
@@ -49,6 +50,8 @@ class OpenVerb(Verb):
         responses={
             201: AdmissionSerializer,
             409: refusal(services.UsernameTaken),
+            429: refusal(Throttled),
+            503: refusal(NotCounted, DatabaseUnavailable),
         },
     )
 )
@@ -68,6 +71,8 @@ class RegisterView(OpenVerb):
         responses={
             200: AdmissionSerializer,
             401: refusal(services.WrongCredentials),
+            429: refusal(Throttled),
+            503: refusal(NotCounted, DatabaseUnavailable),
         },
     )
 )

@@ -110,6 +110,7 @@ class Throttled(Refusal):
 
     status_code = status.HTTP_429_TOO_MANY_REQUESTS
     default_code = "throttled"
+    default_detail = "That is too often: 300 messages a minute are allowed. Try again in 2 seconds."
 
     def __init__(self, taken: Taken) -> None:
         self.wait = -(-taken.wait_ms // 1000)

@@ -22,6 +22,7 @@ from rest_framework.exceptions import (
 )
 
 from common.errors import BodyTooLarge, DatabaseUnavailable, NotFound
+from common.limits import Throttled, limit_of
 from common.parsers import JSONParser
 from common.views import Verb
 
@@ -52,6 +53,14 @@ INVALID = OpenApiExample(
         "errors": [{"code": "required", "detail": "This field is required.", "attr": "user_id"}],
     },
 )
+
+
+LIMIT_HEADERS = {
+    "Retry-After": ("integer", "Seconds until the same request may be sent again.", 2),
+    "RateLimit-Policy": ("string", "The limit: its name, quota, window.", '"sends";q=300;w=60'),
+    "RateLimit": ("string", "What is left, and in how many seconds more.", '"sends";r=0;t=2'),
+}
+"""What a 429 says besides its body, as draft-ietf-httpapi-ratelimit-headers-10 has it."""
 
 
 def problem(refused: type[APIException]) -> tuple[str, OpenApiExample]:
@@ -97,6 +106,11 @@ def share_answers(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
                     continue
                 name = "".join(media.get("examples", {"Refused": None}))
                 name = "AnyRequest" if status == "default" else name
+                if status == "429":
+                    answer["headers"] = {
+                        header: {"schema": {"type": kind}, "description": text, "example": sample}
+                        for header, (kind, text, sample) in LIMIT_HEADERS.items()
+                    }
                 # Two that differ in what they say about the same codes stay where they are.
                 if shared.setdefault(name, answer) == answer:
                     operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
@@ -149,6 +163,8 @@ class AutoSchema(SpectacularAutoSchema):
             common["401"] = refusal(NotAuthenticated, AuthenticationFailed)
         if "{" in self.path:
             common["404"] = refusal(NotFound)
+        if limit_of(self.view, self.method) is not None:
+            common["429"] = refusal(Throttled)
         if not getattr(self.view, "asks_nothing", False):
             common["503"] = refusal(DatabaseUnavailable)
         for status, answer in common.items():

@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.reach import count_reached
+from accounts.reach import TooManyAtOnce, count_reached
 from common.errors import NotFound
 from common.ids import parse_id
 from common.limits import ADDS, GROUPS
@@ -46,7 +46,7 @@ class CreateGroupView(Verb):
         operation_id="create_group",
         responses={
             201: GroupSerializer,
-            403: refusal(Blocked, about="One of them blocks you."),
+            403: refusal(Blocked, TooManyAtOnce),
             404: refusal(NotFound, about="One of them does not exist."),
             409: refusal(services.GroupFull),
         },
