@@ -19,6 +19,7 @@ from rest_framework.throttling import BaseThrottle
 
 from common.addresses import client_address, counted_as, is_within
 from common.cache import FRESH_LUA, CacheUnavailable, Script
+from common.counts import Counter
 from common.errors import Refusal, Unavailable
 
 _LUA = Path(__file__).parent / "lua"
@@ -26,6 +27,7 @@ LIMIT_LUA = _LUA / "limit.lua"
 """Counting; goes behind fresh.lua into every script that limits."""
 _take = Script(FRESH_LUA, LIMIT_LUA, _LUA / "take.lua")
 
+REFUSED = Counter("strata_limited_total", "Requests refused by a limit.", "limit")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 NAMES = {MINUTE: "a minute", HOUR: "an hour", DAY: "a day"}
 
@@ -91,6 +93,7 @@ class Taken:
     def check(self) -> None:
         """Raise Throttled if the request was refused."""
         if self.left < 0:
+            REFUSED.inc(self.limit.name)
             raise Throttled(self)
 
     def headers(self) -> dict[str, str]:
