@@ -218,6 +218,6 @@ class Throttle(BaseThrottle):
         address = client_address(request.META)
         if limit is None or is_free(address):
             return None
-        if request.user is not None and request.user.is_authenticated:
+        if request.user.is_authenticated:
             return limit.take(str(request.user.pk))
         return VISITS.take(counted_as(address))
