@@ -140,8 +140,8 @@ SECRET_KEY_FALLBACKS = _names(
     "A cursor may be kept for ever, so one stays here for as long as a client may come back.",
     secret=True,
 )
-HOST = _text(_S, "HOST", "127.0.0.1", "The address that the web server of `make run` listens on.")
-PORT = _number(_S, "PORT", 8000, "", "The port that the web server of `make run` listens on.")
+HOST = _text(_S, "HOST", "127.0.0.1", "The address that the web server listens on.")
+PORT = _number(_S, "PORT", 8000, "", "The port that the web server listens on.")
 DATA_DIR = _text(
     _S,
     "DATA_DIR",
@@ -387,9 +387,39 @@ LIMIT_LOGIN_FAILURES_PER_NAME = _number(
     "Failed logins from addresses that the name never logged in from.",
 )
 
-_P = "Processes of `make run`"
+_P = "Processes"
 WEB_WORKERS = _number(_P, "WEB_WORKERS", 2, "processes", "Web server processes.")
 WEB_THREADS = _number(_P, "WEB_THREADS", 4, "threads", "Threads of each web server process.")
+WEB_SOCKET = _text(
+    _P,
+    "WEB_SOCKET",
+    "",
+    "The Unix socket that the web server listens on in place of HOST and PORT; two, each with its "
+    "own, behind a proxy, can be restarted in turn without a failed request.",
+)
+WEB_DRAIN_SECONDS = _number(
+    _P,
+    "WEB_DRAIN_SECONDS",
+    0,
+    "seconds",
+    "How long a web server that is to stop goes on answering, its socket removed, so that a proxy "
+    "sends what is new elsewhere.",
+)
+WEB_GRACE_SECONDS = _number(
+    _P,
+    "WEB_GRACE_SECONDS",
+    2,
+    "seconds",
+    "What requests under way may then take before the process is killed.",
+)
+WORKER_DRAIN_SECONDS = _number(
+    _P,
+    "WORKER_DRAIN_SECONDS",
+    20,
+    "seconds",
+    "How long a worker that is to stop goes on with its tasks before it hands them back to the "
+    "queue (`python -m config.process worker`).",
+)
 WORKER_CONCURRENCY = _number(_P, "WORKER_CONCURRENCY", 2, "processes", "Celery worker processes.")
 
 

@@ -84,6 +84,7 @@ try:
     LIMIT_LOGIN_FAILURES_PER_HOUR = options.LIMIT_LOGIN_FAILURES_PER_HOUR.read(env)
     LIMIT_LOGIN_FAILURES_PER_ADDRESS = options.LIMIT_LOGIN_FAILURES_PER_ADDRESS.read(env)
     LIMIT_LOGIN_FAILURES_PER_NAME = options.LIMIT_LOGIN_FAILURES_PER_NAME.read(env)
+    WORKER_DRAIN_SECONDS = options.WORKER_DRAIN_SECONDS.read(env)
 except EnvError as error:
     # One sentence, whoever imports the settings: manage.py, the web server, a worker.
     sys.exit(f"A setting can't be read: {error} (see docs/settings.md)")
@@ -392,6 +393,7 @@ CELERY_TASK_IGNORE_RESULT = True
 # A task that can't be acknowledged any more runs again anyway, and every task may.
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = float(WORKER_DRAIN_SECONDS)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {

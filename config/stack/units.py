@@ -82,6 +82,16 @@ def application_units(
     everything = {
         **clean_environment(),
         **environment,
+        "HOST": sizes.host,
+        "PORT": str(sizes.port),
+        "WEB_WORKERS": str(sizes.web_workers),
+        "WEB_THREADS": str(sizes.web_threads),
+        # What is probed here is the port.
+        "WEB_SOCKET": "",
+        "WORKER_CONCURRENCY": str(sizes.worker_concurrency),
+        "LOG_LEVEL": sizes.log_level,
+        # Ctrl-C is not to wait for a task, which goes on at the next start.
+        "WORKER_DRAIN_SECONDS": "1",
         "PYTHONUNBUFFERED": "1",
         # Threads would each take arenas of the C library, which only ever grow.
         "MALLOC_ARENA_MAX": "2",
@@ -89,56 +99,22 @@ def application_units(
         "SPT_NOENV": "1",
     }
 
-    def unit(
-        name: str, title: str, *arguments: str, needs: Iterable[str] = ("migrate", "valkey")
-    ) -> Unit:
-        command = [sys.executable, *arguments]
-        program = Program(name, command, folder=BASE_DIR, environment=everything)
+    def process(name: str, title: str, needs: Iterable[str] = ("migrate", "valkey")) -> Unit:
+        program = Program(
+            name,
+            [sys.executable, "-m", "config.process", name],
+            folder=BASE_DIR,
+            environment=everything,
+        )
         present = tuple(need for need in needs if need == "migrate" or need in servers)
         return Unit(name, title, lambda: program, needs=present)
 
-    quiet = ("-W", "ignore:You're running the worker with superuser", "-m", "celery", "--quiet")
-    level = f"--loglevel={sizes.log_level}"
-    migrate = unit("migrate", "The migration", "manage.py", "migrate", needs=("postgres",))
-    web = unit("web", "The web server", *_web(sizes))
-    worker = unit(
-        "worker",
-        "The worker",
-        *(*quiet, "--app=config", "worker", level, f"--concurrency={sizes.worker_concurrency}"),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-    )
-    beat = unit("beat", "The scheduler", *(*quiet, "--app=config", "beat", level, "--pidfile="))
-    units = [
-        replace(migrate, once=True),
-        replace(web, probe=lambda: probe_web(sizes.host, sizes.port)),
-        worker,
-        beat,
-    ]
-    if any(BASE_DIR.glob("*/management/commands/sweep.py")):
-        units.append(unit("sweeper", "The sweeper", "manage.py", "sweep"))
-    return units
-
-
-def _web(sizes: Sizes) -> list[str]:
-    options = {
-        "interface": "wsgi",
-        "http": "1",
-        "host": sizes.host,
-        "port": sizes.port,
-        "workers": sizes.web_workers,
-        "blocking-threads": sizes.web_threads,
-        # Threads keep their database connection, so they are not given up for a quiet minute.
-        "blocking-threads-idle-timeout": 600,
-        "backlog": 1024,
-        "respawn-interval": 1,
-        "workers-kill-timeout": 2,
-        "log-level": "warning",
-    }
-    flags = [f"--{name}={value}" for name, value in options.items()]
     return [
-        *("-m", "granian", "--respawn-failed-workers", "--no-ws", "--http1-keep-alive"),
-        *flags,
-        "config.wsgi:application",
+        replace(process("migrate", "The migration", ("postgres",)), once=True),
+        replace(process("web", "The web server"), probe=lambda: probe_web(sizes.host, sizes.port)),
+        process("worker", "The worker"),
+        process("beat", "The scheduler"),
+        process("sweeper", "The sweeper"),
     ]
 
 
