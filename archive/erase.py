@@ -13,12 +13,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import User
 from accounts.services import ban_user
 from archive.checking import part_of
+from archive.export_making import withdraw_exports
 from archive.hours import Packed, line_of, message_from
 from archive.locks import ChatLock, chat_lock
 from archive.models import ErasedUser, Erasure, HourObject, Segment
@@ -29,7 +30,7 @@ from archive.store import DELETE_AT_ONCE, patient
 from archive.writing import write_object
 from common.cache import CacheUnavailable, cache
 from common.errors import NotFound
-from messaging.models import Chat, Message, TrimmedSend
+from messaging.models import Chat, Membership, Message, TrimmedSend
 from messaging.telling import forget_chat
 
 logger = logging.getLogger(__name__)
@@ -80,11 +81,20 @@ def _try(erasure: Erasure, tally: Tally) -> None:
         forget_chat(chat.number)
         with chat_lock(chat.number) as lock:
             _erase_from_objects(chat.pk, erasure.seq, lock, tally)
+            withdraw_exports(of=_readers(chat.pk, erasure.seq))
             Erasure.objects.filter(pk=erasure.pk).update(done_at=Now())
         step("erase.done")
         tally.add(erased=1)
     except FAILURES as error:
         tally.fail(f"erasing {erasure}", error)
+
+
+def _readers(chat_id: UUID, seq: int) -> Q:
+    """Return what says, of a row with a user, whether they may read a message."""
+    could = Membership.objects.filter(
+        Q(last_seq=None) | Q(last_seq__gte=seq), chat=chat_id, first_seq__lte=seq
+    )
+    return Q(user__in=could.values("user"))
 
 
 def _erase_from_objects(chat_id: UUID, seq: int, lock: ChatLock, tally: Tally) -> None:
@@ -162,6 +172,7 @@ def erase_user(*, user_id: UUID) -> dict[str, Any]:
 
 def _delete_prefix(user_id: UUID, tally: Tally) -> None:
     """Delete all of a user's objects, then what the index knows of them."""
+    withdraw_exports(of=Q(user=user_id))
     keys = (key for key, _ in patient.keys(f"{user_id}/"))
     while some := list(islice(keys, DELETE_AT_ONCE)):
         patient.delete(some)

@@ -1,4 +1,4 @@
-"""One run at a time per chat: a session's advisory lock, named by the chat's number.
+"""One run at a time per chat or export: a session's advisory lock, named by a number.
 
 It ends with the connection. Whoever lost it finds out before it records or overwrites anything:
 `check` looks whether the session that took it still holds it.
@@ -25,15 +25,15 @@ SELECT count(*) FROM pg_locks
 
 
 class LockLost(Exception):
-    """The session that held a chat's lock is gone; another run may be at work on it."""
+    """The session that held a lock is gone; another run may be at work on the same."""
 
 
 class Busy(Exception):
-    """Another run has been at work on the chat for as long as this one would wait."""
+    """Another run has been at work on the same for as long as this one would wait."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChatLock:
+class Lock:
     """A lock that is held, for as long as its session lives."""
 
     key: int
@@ -45,10 +45,20 @@ class ChatLock:
             raise LockLost
 
 
+ChatLock = Lock
+"""That of a chat."""
+
+
 @contextmanager
 def chat_lock(number: int, *, patience: float = 600.0) -> Iterator[ChatLock]:
     """Hold the lock of a chat, waiting for another run to finish with it; raises Busy."""
-    key = _SPACE + number
+    with held(_SPACE + number, patience=patience) as lock:
+        yield lock
+
+
+@contextmanager
+def held(key: int, *, patience: float) -> Iterator[Lock]:
+    """Hold the lock of a number, waiting so many seconds for whoever has it; raises Busy."""
     deadline = time.monotonic() + patience
     while True:
         held, pid = row("SELECT pg_try_advisory_lock(%s), pg_backend_pid()", (key,))
@@ -58,7 +68,7 @@ def chat_lock(number: int, *, patience: float = 600.0) -> Iterator[ChatLock]:
             raise Busy
         time.sleep(_WAIT_SECONDS)
     try:
-        yield ChatLock(key, pid)
+        yield Lock(key, pid)
     finally:
         # A lost connection has let go of it already, and another session never held it.
         if connection.connection is not None and not connection.errors_occurred:

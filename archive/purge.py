@@ -17,9 +17,10 @@ from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import Now
 
 from archive import snapshot
+from archive.export import KEPT, asked_at, parse_export_key
 from archive.hours import hour_from, hour_start, key_of, parse_key
 from archive.locks import ChatLock, chat_lock
-from archive.models import BackupRun, HourObject, RetentionRun, Segment
+from archive.models import BackupRun, Export, HourObject, RetentionRun, Segment
 from archive.runs import Shower, Silent, Tally, side_by_side
 from archive.sql import read_sql
 from archive.steps import step
@@ -151,10 +152,11 @@ def _purge_snapshots(before: datetime, tally: Tally) -> None:
 
 def _sweep(before: datetime, tally: Tally, *, dry_run: bool) -> None:
     """Find objects that the index does not know, and remove those past retention."""
-    tally.add(stray=0, stray_removed=0, foreign=0)
+    tally.add(stray=0, stray_removed=0, foreign=0, stray_exports=0, stray_exports_removed=0)
     keys = (key for key, _ in patient.keys("") if not key.startswith(snapshot.PREFIX))
     while some := list(islice(keys, DELETE_AT_ONCE)):
-        named = {key: parse_key(key) for key in some}
+        _sweep_exports([key for key in some if parse_export_key(key)], tally, dry_run=dry_run)
+        named = {key: parse_key(key) for key in some if not parse_export_key(key)}
         tally.add(foreign=sum(parsed is None for parsed in named.values()))
         parsed = {key: name for key, name in named.items() if name is not None}
         known = set(
@@ -174,3 +176,22 @@ def _sweep(before: datetime, tally: Tally, *, dry_run: bool) -> None:
         if past and not dry_run:
             patient.delete(past)
             tally.add(stray_removed=len(past))
+
+
+def _sweep_exports(keys: list[str], tally: Tally, *, dry_run: bool) -> None:
+    """Find exports of which there is no row, as of a database that was lost; a day old, they go."""
+    named = {
+        export_id: key for key in keys for _, export_id in filter(None, [parse_export_key(key)])
+    }
+    known = set(Export.objects.filter(pk__in=named).values_list("pk", flat=True))
+    strays = {export_id: key for export_id, key in named.items() if export_id not in known}
+    now: datetime = row("SELECT clock_timestamp()", ())[0]
+    past = [
+        key
+        for export_id, key in strays.items()
+        if asked_at(export_id) < (now - KEPT).timestamp() * 1000
+    ]
+    tally.add(stray_exports=len(strays))
+    if past and not dry_run:
+        patient.delete(past)
+        tally.add(stray_exports_removed=len(past))

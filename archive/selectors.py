@@ -4,9 +4,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 
-from archive.models import BackupRun, DrillRun, ErasedUser, Erasure, HourObject, RetentionRun
+from archive.models import (
+    BackupRun,
+    DrillRun,
+    ErasedUser,
+    Erasure,
+    Export,
+    HourObject,
+    RetentionRun,
+)
 from common.database import row
 
 
@@ -86,3 +95,10 @@ def objects_of(
     if chat_id is not None:
         found = found.filter(segment__chat=chat_id)
     return found
+
+
+def exports_of(user_id: UUID) -> QuerySet[Export]:
+    """Return a user's exports but for those past their day."""
+    return Export.objects.filter(user=user_id).exclude(
+        Q(state=Export.State.READY, expires_at__lte=Now())
+    )

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from archive.hours import hour_from, hour_path
-from archive.models import HourObject
+from archive.models import Export, HourObject
 from common.fields import StrictUUIDField
 from common.samples import CHAT, sample
 from common.times import RFC3339
@@ -61,3 +61,37 @@ class HourObjectSerializer(serializers.Serializer[Any]):
     def get_sha256(self, entry: HourObject) -> str:
         """Return the digest in hexadecimal."""
         return bytes(entry.sha256).hex()
+
+
+class ExportSerializer(serializers.ModelSerializer[Export]):
+    """An export of the caller's: how far it is, and where to get it."""
+
+    export_id = StrictUUIDField(source="id")
+    state = serializers.ChoiceField(choices=Export.State.choices)
+    messages = serializers.IntegerField(help_text="Messages in it so far.")
+    total = serializers.IntegerField(help_text="Messages that it will hold.")
+    asked_at = serializers.DateTimeField(format=RFC3339)
+    finished_at = serializers.DateTimeField(format=RFC3339, allow_null=True)
+    expires_at = serializers.DateTimeField(
+        format=RFC3339, allow_null=True, help_text="When it is deleted; null until it is ready."
+    )
+    size = serializers.IntegerField(allow_null=True, help_text="Bytes.")
+    sha256 = serializers.SerializerMethodField(help_text="Of the ZIP.")
+    download = serializers.SerializerMethodField(help_text="Where to get it; null until then.")
+    detail = serializers.CharField(help_text="Why it failed, or is tried again.")
+
+    class Meta:
+        model = Export
+        fields = (
+            "export_id", "state", "messages", "total", "asked_at", "finished_at", "expires_at",
+            "size", "sha256", "download", "detail",
+        )  # fmt: skip
+
+    def get_sha256(self, export: Export) -> str | None:
+        """Return the digest in hexadecimal."""
+        return bytes(export.sha256).hex() if export.sha256 else None
+
+    def get_download(self, export: Export) -> str | None:
+        """Return the path to download it from."""
+        ready = export.state == Export.State.READY
+        return f"/exports/{export.pk}/download/" if ready else None

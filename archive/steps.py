@@ -24,6 +24,7 @@ STEPS: Final = (
     *("drill.created", "drill.restored"),
     *("erase.asked.inside", "erase.asked", "erase.announced", "erase.rewritten", "erase.done"),
     *("erase.user", "erase.prefix"),
+    *("export.claimed", "export.written", "export.put", "export.ready", "export.deleted"),
 )
 """Every step there is."""
 

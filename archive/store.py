@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files.storage import storages
@@ -30,6 +31,9 @@ DELETE_AT_ONCE = 1000
 PAUSE_SECONDS = 2.0
 """How long pages leave the store alone after it failed one."""
 CONTENT_TYPE = "application/x-ndjson"
+_IN_PARTS = TransferConfig(
+    multipart_threshold=256 * 1024**2, multipart_chunksize=64 * 1024**2, max_concurrency=2
+)
 
 
 class Missing(Exception):
@@ -153,6 +157,24 @@ class Store:
         finally:
             if not isinstance(body, bytes):
                 body.close()
+
+    def put_file(self, key: str, name: str, content_type: str, metadata: dict[str, str]) -> None:
+        """Write a file of any size, a large one in parts, whatever was there."""
+        extra = {"ContentType": content_type, "Metadata": metadata}
+        try:
+            with open(name, "rb") as file:  # noqa: PTH123
+                self.client.upload_fileobj(
+                    file, settings.S3_BUCKET, key, ExtraArgs=extra, Config=_IN_PARTS
+                )
+        except (ClientError, BotoCoreError) as error:
+            raise _meaning(error) from error
+
+    def check_reachable(self) -> None:
+        """Raise ArchiveUnavailable unless the bucket answers."""
+        try:
+            self.client.head_bucket(Bucket=settings.S3_BUCKET)
+        except (ClientError, BotoCoreError) as error:
+            raise ArchiveUnavailable from error
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete up to a thousand objects; those that are not there are fine."""

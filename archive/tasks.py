@@ -1,11 +1,13 @@
 """What Celery beat has done for cold storage (CELERY_BEAT_SCHEDULE); each may run twice at once."""
 
 import logging
+from uuid import UUID
 
 from celery import shared_task
 
 from archive import backup as backups
 from archive import drill as drills
+from archive import export_making
 from archive import purge as purges
 from archive import trim as trims
 
@@ -41,4 +43,21 @@ def drill() -> bool:
     """Restore the newest backup into a scratch database and compare it with the live one."""
     report = drills.drill()
     logger.info("drill: %s", report)
+    return bool(report["ok"])
+
+
+@shared_task
+def make_export(export_id: str) -> str:
+    """Make a user's export. Idempotent: it is made by one at a time, and once."""
+    outcome = export_making.make_export(export_id=UUID(export_id))
+    logger.info("export %s: %s", export_id, outcome)
+    return outcome
+
+
+@shared_task
+def tend_exports() -> bool:
+    """Begin exports again that a killed worker left, and delete those past their day."""
+    report = export_making.tend_exports()
+    if report["begun"] or report["deleted"] or not report["ok"]:
+        logger.info("exports: %s", report)
     return bool(report["ok"])

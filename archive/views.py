@@ -28,15 +28,22 @@ IN_MEMORY_BYTES = 256 * 1024
 CONTENT_TYPE = "application/x-ndjson"
 
 
-class LinesRenderer(BaseRenderer):
-    """Lets a client ask for what a download is."""
+class FileRenderer(BaseRenderer):
+    """Lets a client ask for what a download is; a subclass says what that is."""
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
+    ) -> Any:
+        """Return an error as JSON, and say so: there is no file then."""
+        renderer_context["response"]["Content-Type"] = JSONRenderer.media_type
+        return JSONRenderer().render(data)
+
+
+class LinesRenderer(FileRenderer):
+    """Lines, a message each."""
 
     media_type = CONTENT_TYPE
     format = "ndjson"
-
-    def render(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return an error as JSON: there are no lines then."""
-        return JSONRenderer().render(data)
 
 
 @extend_schema_view(list=extend_schema(parameters=[ArchiveQuerySerializer]))

@@ -404,6 +404,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "backup": {"task": "archive.tasks.backup", "schedule": crontab(minute="2")},
     "trim": {"task": "archive.tasks.trim", "schedule": crontab(minute="32")},
     "purge": {"task": "archive.tasks.purge", "schedule": crontab(hour="4", minute="47")},
+    "tend-exports": {"task": "archive.tasks.tend_exports", "schedule": 60.0},
     "drill": {
         "task": "archive.tasks.drill",
         "schedule": crontab(day_of_week="sun", hour="5", minute="17"),

@@ -40,7 +40,7 @@ VERBS = (
     "/send_message_to_group",
     "/get_messages",
 )
-MORE_VERBS = ("/login", "/logout", "/unblock_user", "/set_group_role")
+MORE_VERBS = ("/login", "/logout", "/unblock_user", "/set_group_role", "/export")
 READS = (
     ("me", "/users/me/"),
     ("user", "/users/{id}/"),
@@ -52,6 +52,7 @@ READS = (
     ("members", "/groups/{id}/members/"),
     ("blocks", "/blocks/"),
     ("archive", "/archive/"),
+    ("exports", "/exports/"),
 )
 PAGES = ("/docs/", "/schema/", "/admin/", "/healthz", "/readyz", "/metrics")
 SOME_ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"

@@ -56,10 +56,15 @@ def chats_of(user_id: UUID) -> QuerySet[Chat]:
     return Chat.objects.filter(Exists(open_)).annotate(**_seen(user_id))
 
 
+def chats_ever_of(user_id: UUID) -> QuerySet[Chat]:
+    """Return the chats that a user is or has been in, as they see them."""
+    been = Membership.objects.filter(chat=OuterRef("pk"), user=user_id)
+    return Chat.objects.filter(Exists(been)).annotate(**_seen(user_id))
+
+
 def chat_seen_by(chat_id: UUID, user_id: UUID) -> Chat | None:
     """Return a chat that a user is or has been in, as they see it; None for any other."""
-    been = Membership.objects.filter(chat=OuterRef("pk"), user=user_id)
-    return Chat.objects.filter(Exists(been), pk=chat_id).annotate(**_seen(user_id)).first()
+    return chats_ever_of(user_id).filter(pk=chat_id).first()
 
 
 def memberships_of(user_id: UUID) -> QuerySet[Membership]:

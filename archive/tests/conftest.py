@@ -20,3 +20,12 @@ def _empty():
     store.brisk._left_alone_until = 0.0
     yield
     cache.close()
+
+
+@pytest.fixture
+def s3_away(servers):
+    """Stop the S3 server's process for the rest of the test: connections stand, answers don't."""
+    servers.s3.pause()
+    yield
+    servers.s3.resume()
+    store.brisk._left_alone_until = 0.0

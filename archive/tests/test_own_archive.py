@@ -74,3 +74,12 @@ def test_a_wrong_object_is_not_given_out(chat):
     assert ada.client.get(f"/archive/2026/007/04/{chat_id}/").status_code == 503
     store.patient.delete([key])
     assert ada.client.get(f"/archive/2026/007/04/{chat_id}/").status_code == 503
+
+
+def test_a_refusal_is_json_for_who_asks_for_lines_too(chat):
+    ada, _, chat_id = chat
+    response = ada.client.get(
+        f"/archive/2026/007/09/{chat_id}/", HTTP_ACCEPT="application/x-ndjson"
+    )
+    assert (response.status_code, response["Content-Type"]) == (404, "application/json")
+    assert response.json()["errors"][0]["code"] == "not_found"

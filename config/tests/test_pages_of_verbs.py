@@ -31,6 +31,7 @@ FIELDS = {
     "/set_group_role": {"group_id", "user_id", "role"},
     "/send_message_to_group": {"group_id", "text", "client_id"},
     "/get_messages": {"cursor", "limit"},
+    "/export": set(),
 }
 OPEN = {"/register", "/login"}
 
