@@ -6,6 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
 
 from accounts import names
 from common.ids import new_id
@@ -79,6 +80,16 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     is_active = models.BooleanField("active", default=True, help_text="A banned user is not.")
     banned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    banned_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the ban ends by itself."
+    )
+    ban_reason = models.TextField(blank=True, default="", db_default="", editable=False)
+    session_epoch = models.IntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Raised to end every browser session begun before.",
+    )
     is_staff = models.BooleanField("staff", default=False, help_text="May use the admin.")
     date_joined = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -96,7 +107,13 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.Index(
                 fields=["-id"], name="accounts_user_staff", condition=models.Q(is_staff=True)
             ),
+            models.Index(
+                fields=["banned_until"],
+                name="accounts_user_ban_ends",
+                condition=models.Q(banned_until__isnull=False),
+            ),
         ]
+        permissions: ClassVar = [("reset_password", "Can set another user's password")]
         constraints: ClassVar = [
             # The key is the stronger of the two; Django asks for this one of a login name.
             models.UniqueConstraint(fields=["username"], name="accounts_user_username"),
@@ -109,6 +126,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Save; who has no display name is shown by the username."""
         self.display_name = self.display_name or self.username
         super().save(*args, **kwargs)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return what a session must carry to be this user's: it ends with password and epoch."""
+        if not self.session_epoch:
+            return str(super()._get_session_auth_hash(secret))  # type: ignore[misc]
+        value = f"{self.session_epoch}:{self.password}"
+        salt = "accounts.models.User.session"
+        return salted_hmac(salt, value, secret=secret, algorithm="sha256").hexdigest()
 
     def get_full_name(self) -> str:
         """Return what others see."""

@@ -1,24 +1,56 @@
-"""Writes: accounts, tokens, bans, blocks. Each is one transaction; the cache is told after it."""
+"""Writes: accounts, tokens, blocks. Each is one transaction; the cache is told after it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Now
-from rest_framework.exceptions import AuthenticationFailed, ErrorDetail, ValidationError
+from rest_framework.exceptions import AuthenticationFailed
 
 from accounts import names, selectors, tokens
 from accounts.models import Block, Token, User
+from accounts.standing import (
+    ban_user,
+    check_password,
+    lift_block,
+    reset_password,
+    revoke,
+    revoke_token,
+    revoke_tokens,
+    unban_if_over,
+    unban_user,
+)
 from common.errors import Conflict, NotFound, Refusal
+
+# What moderators do stands in a module of its own, and is found here with the rest.
+__all__ = [
+    "Admission",
+    "NoSuchBlock",
+    "SelfBlock",
+    "UsernameTaken",
+    "WrongCredentials",
+    "ban_user",
+    "block_user",
+    "check_password",
+    "create_user",
+    "delete_dead_tokens",
+    "lift_block",
+    "login",
+    "logout",
+    "register",
+    "reset_password",
+    "revoke_token",
+    "revoke_tokens",
+    "save_last_used",
+    "unban_user",
+    "unblock_user",
+]
 
 _SAVE_LAST_USED = (Path(__file__).parent / "sql" / "save_last_used.sql").read_text("utf-8")
 DEAD_TOKENS_KEPT = timedelta(days=7)
@@ -94,7 +126,7 @@ def login(*, username: str, password: str) -> Admission:
         make_password(password)
         raise WrongCredentials
     # Hashes for users without a password too; see Django's verify_password.
-    if not user.check_password(password) or not user.is_active:
+    if not user.check_password(password) or not (user.is_active or unban_if_over(user)):
         raise WrongCredentials
     with transaction.atomic():
         # A ban updates this row first: it either has been seen here or waits, and revokes the
@@ -108,37 +140,7 @@ def login(*, username: str, password: str) -> Admission:
 def logout(*, digest: bytes) -> None:
     """Revoke one token."""
     with transaction.atomic():
-        _revoke(Token.objects.filter(digest=digest))
-
-
-def revoke_tokens(*, user: User) -> int:
-    """Revoke all tokens of a user; return how many there were."""
-    with transaction.atomic():
-        return _revoke(Token.objects.filter(user=user))
-
-
-def revoke_token(*, token_id: int) -> int:
-    """Revoke a token by its row; return 0 when it was revoked already."""
-    with transaction.atomic():
-        return _revoke(Token.objects.filter(pk=token_id))
-
-
-def ban_user(*, user: User) -> User:
-    """Shut a user out: no token, no browser session, no login. Their messages stay."""
-    with transaction.atomic():
-        # Before the tokens, see login.
-        User.objects.filter(pk=user.pk, is_active=True).update(is_active=False, banned_at=Now())
-        _revoke(Token.objects.filter(user=user))
-        user.refresh_from_db(fields=["is_active", "banned_at"])
-    return user
-
-
-def unban_user(*, user: User) -> User:
-    """Let a banned user log in again. Revoked tokens stay revoked."""
-    with transaction.atomic():
-        User.objects.filter(pk=user.pk).update(is_active=True, banned_at=None)
-        user.refresh_from_db(fields=["is_active", "banned_at"])
-    return user
+        revoke(Token.objects.filter(digest=digest))
 
 
 def block_user(*, blocker_id: UUID, blocked_id: UUID) -> tuple[Block, bool]:
@@ -192,21 +194,6 @@ def delete_dead_tokens(*, batch: int = 1000) -> int:
             return deleted
 
 
-def check_password(password: str, user: User) -> None:
-    """Raise ValidationError (a 400 for the field `password`) for a password that is too weak."""
-    try:
-        validate_password(password, user)
-    except DjangoValidationError as error:
-        raise ValidationError(
-            {
-                "password": [
-                    ErrorDetail(" ".join(one.messages), one.code or "invalid")
-                    for one in error.error_list
-                ]
-            }
-        ) from error
-
-
 def _new_user(username: str, password: str | None, display_name: str | None) -> User:
     name = names.normal(username)
     user = User(username=name, display_name=display_name or name)
@@ -236,18 +223,3 @@ def _issue(user: User) -> str:
         expires_at=Now() + timedelta(days=days) if days else None,
     )
     return token
-
-
-def _revoke(which: QuerySet[Token]) -> int:
-    """Revoke tokens and, once that is committed, delete them from the cache."""
-    # Locked in the order of their ids, as the task that saves their uses does: no deadlock.
-    rows = list(
-        which.filter(revoked_at__isnull=True)
-        .select_for_update(no_key=True)
-        .order_by("pk")
-        .values_list("pk", "digest")
-    )
-    Token.objects.filter(pk__in=[pk for pk, _ in rows]).update(revoked_at=Now())
-    digests = [bytes(digest) for _, digest in rows]
-    transaction.on_commit(partial(tokens.forget, digests))
-    return len(rows)

@@ -4,7 +4,7 @@ import logging
 
 from celery import shared_task
 
-from accounts import services, tokens
+from accounts import services, standing, tokens
 from common.cache import CacheUnavailable
 
 logger = logging.getLogger(__name__)
@@ -34,3 +34,12 @@ def delete_dead_tokens() -> int:
     deleted = services.delete_dead_tokens()
     logger.info("%d dead tokens deleted", deleted)
     return deleted
+
+
+@shared_task
+def end_bans() -> int:
+    """Let in those whose ban has ended. Idempotent; a login lets them in without it too."""
+    ended = standing.end_bans()
+    if ended:
+        logger.info("%d bans ended", ended)
+    return ended

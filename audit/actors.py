@@ -16,6 +16,7 @@ from celery._state import get_current_task
 from django.http import HttpRequest
 
 from audit.models import ActorKind
+from common.addresses import client_address
 
 _request: ContextVar[HttpRequest | None] = ContextVar("audit_request", default=None)
 
@@ -79,7 +80,7 @@ def command_line() -> str:
 
 def address_of(request: HttpRequest) -> str:
     """Return the address that a request comes from."""
-    return str(request.META.get("REMOTE_ADDR") or "")[:45]
+    return client_address(request.META)[:45]
 
 
 def session_of(request: HttpRequest) -> str:

@@ -179,6 +179,7 @@ STRATA_TIERS = [
 # People ----------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.UserBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -399,6 +400,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "measure": {"task": "config.tasks.measure", "schedule": crontab(minute="*/15")},
     "save-last-used": {"task": "accounts.tasks.save_last_used", "schedule": 60.0},
+    "end-bans": {"task": "accounts.tasks.end_bans", "schedule": 60.0},
     "delete-dead-tokens": {"task": "accounts.tasks.delete_dead_tokens", "schedule": 3600.0},
     # Two minutes past each hour: nothing dated in the hour before can be committed any more.
     "backup": {"task": "archive.tasks.backup", "schedule": crontab(minute="2")},
