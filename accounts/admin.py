@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -15,8 +16,9 @@ from rest_framework.exceptions import APIException
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from accounts import names, selectors, services
+from accounts import names, rights, selectors, services
 from accounts.models import Block, Token, User
+from audit import actors
 from common.admin import LeanModelAdmin, ReadOnlyModelAdmin
 
 if TYPE_CHECKING:
@@ -63,13 +65,25 @@ class AddUserForm(_UserForm):
         return data
 
 
+class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]
+    """Another password for a user, or none, through the service that ends their logins too."""
+
+    def save(self, commit: bool = True) -> User:
+        """Set it."""
+        user: User = self.user
+        kept = self.cleaned_data["set_usable_password"]
+        return services.reset_password(
+            user=user, password=self.cleaned_data["password1"] if kept else None
+        )
+
+
 @admin.register(User)
 class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Find, ban and unban users, and end what they are logged in with."""
 
     form = UserChangeForm
     add_form = AddUserForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = SetPasswordForm
     add_form_template = None
     list_display = ("username", "display_name", "id", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff")
@@ -86,13 +100,23 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         "display_name",
         "is_active",
         "banned_at",
+        "banned_until",
+        "ban_reason",
         "date_joined",
         "last_login",
         "set_password",
     )
     fieldsets = (
         (None, {"fields": ("id", "username", "display_name", "set_password")}),
-        ("Standing", {"fields": ("is_active", "banned_at", "date_joined", "last_login")}),
+        (
+            "Standing",
+            {
+                "fields": (
+                    *("is_active", "banned_at", "banned_until", "ban_reason"),
+                    *("date_joined", "last_login"),
+                )
+            },
+        ),
         ("Admin", {"fields": ("is_staff", "is_superuser", "groups", "user_permissions")}),
     )
     add_fieldsets = ((None, {"fields": ("username", "display_name", "password")}),)
@@ -130,10 +154,21 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         )
         obj.__dict__.update(created.__dict__)
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002
+        """Set a password: for who may log in as others, since that is what it comes to."""
+        user: Any = self.get_object(request, unquote(id))
+        by = actors.of_request(request)
+        if not rights.may(by, "accounts.reset_password") or not (user and rights.above(by, user)):
+            raise PermissionDenied
+        return super().user_change_password(request, id, form_url)
+
     @admin.display(description="password")
     def set_password(self, user: User) -> SafeString:
         """Return a link to the form that sets a password; the old one's hash is nobody's to see."""
         state = "set" if user.has_usable_password() else "none: a token is the only way in"
+        by = actors.current()
+        if not rights.may(by, "accounts.reset_password") or not rights.above(by, user):
+            return format_html("{}", state)
         return format_html('{} · <a href="../password/">set another</a>', state)
 
     @admin.action(description="Ban: no token, session or login works", permissions=["change"])
@@ -160,10 +195,11 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         done: str,
         act: Callable[[User], Any],
     ) -> None:
+        by = actors.of_request(request)
         users = list(queryset)
         for user in users:
-            if user.pk == request.user.pk or (user.is_superuser and not request.user.is_superuser):
-                refused = f"Not done to {user}: not to yourself, and to no superuser."
+            if not rights.above(by, user):
+                refused = f"Not done to {user}: not to yourself, and to the staff by superusers."
                 self.message_user(request, refused, messages.WARNING)
                 continue
             act(user)
@@ -209,7 +245,7 @@ class BlockAdmin(OfUsersAdmin):
     def lift(self, request: HttpRequest, queryset: QuerySet[Block]) -> None:
         """Lift the selected blocks."""
         for block in queryset.select_related("blocker", "blocked"):
-            services.unblock_user(blocker_id=block.blocker_id, blocked_id=block.blocked_id)
+            services.lift_block(block=block)
             done = f"Lifted: {block.blocker} blocked {block.blocked}."
             self.log_change(request, block, done)
             self.message_user(request, done)
@@ -233,7 +269,10 @@ class TokenAdmin(OfUsersAdmin):
     @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
         """Revoke the selected tokens."""
+        by = actors.of_request(request)
         for token in queryset.select_related("user"):
-            if services.revoke_token(token_id=token.pk):
+            if not rights.above(by, token.user):
+                self.message_user(request, f"Not done to {token.user}.", messages.WARNING)
+            elif services.revoke_token(token_id=token.pk):
                 self.log_change(request, token, "Revoked")
                 self.message_user(request, f"A token of {token.user} is revoked.")

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts import services
 from accounts.models import Block, Token, User
 from accounts.tests.factories import PASSWORD, client_of, make_token, make_user
+from audit.models import Action, Entry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -315,3 +316,47 @@ def test_users_can_be_completed_while_typing(browser):
     )
     # Nothing here completes users yet; a field that does gets the same search and paginator.
     assert response.status_code in {200, 403}
+
+
+def test_who_may_change_users_may_not_set_their_passwords(moderator):
+    ada = make_user("ada", password=PASSWORD)
+    url = f"{USERS}{ada.pk}/password/"
+    new = {"usable_password": "true", "password1": "a white swan", "password2": "a white swan"}
+    assert moderator.get(url).status_code == moderator.post(url, new).status_code == 403
+    ada.refresh_from_db()
+    assert ada.check_password(PASSWORD)
+    assert "set another" not in moderator.get(f"{USERS}{ada.pk}/change/").content.decode()
+
+
+def test_a_password_set_here_ends_what_they_were_logged_in_with(browser):
+    ada = make_user("ada", password=PASSWORD)
+    client = client_of(ada)
+    new = {"usable_password": "true", "password1": "a white swan", "password2": "a white swan"}
+    browser.post(f"{USERS}{ada.pk}/password/", new)
+    assert client.get("/users/me/").status_code == 401
+    assert Entry.objects.filter(action=Action.RESET_PASSWORD, actor_name="root").count() == 1
+
+
+def test_the_staff_is_left_to_superusers(moderator):
+    other = make_user("other", is_staff=True)
+    client = client_of(other)
+    act(moderator, USERS, "ban", other)
+    act(moderator, USERS, "revoke_tokens", other)
+    act(moderator, TOKENS, "revoke", Token.objects.get())
+    assert client.get("/users/me/").status_code == 200
+    other.refresh_from_db()
+    assert other.is_active
+
+
+def test_what_is_done_here_is_in_the_audit_log_under_the_doer_s_name(moderator):
+    ada = make_user("ada")
+    make_token(ada)
+    block = Block.objects.create(blocker=ada, blocked=make_user("bob"))
+    act(moderator, TOKENS, "revoke", Token.objects.get())
+    act(moderator, USERS, "ban", ada)
+    act(moderator, USERS, "unban", ada)
+    act(moderator, BLOCKS, "lift", block)
+    done = Entry.objects.exclude(action__in=[Action.ADMIN_CHANGE, Action.LOGIN]).order_by("pk")
+    assert [entry.action for entry in done] == ["revoke_tokens", "ban", "unban", "lift_block"]
+    assert {(entry.actor_name, entry.address) for entry in done} == {("moderator", "127.0.0.1")}
+    assert done[3].target_name == "ada blocks bob"

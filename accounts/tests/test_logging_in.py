@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts import services
 from accounts.models import Token
 from accounts.tests.factories import PASSWORD, client_of, fault, make_user
+from audit.actors import process
 
 pytestmark = pytest.mark.django_db
 
