@@ -62,6 +62,7 @@ lint: $(DEV) ## Check style, types, imports, migrations, production settings and
 	$(PRODUCTION) $(PY) -W "ignore:Got an error checking" manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) -m config.options --check
+	$(PRODUCTION) $(PY) -m scripts.ops
 	@# The OpenAPI document of this very code is the one that docs/ shows and clients are made from.
 	$(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file /dev/stdout | \
 		diff --brief docs/openapi.yaml - >/dev/null || { echo "docs/openapi.yaml is not what the code says; run make format." >&2; exit 1; }

@@ -1,0 +1,1 @@
+"""Checks of ops/: the dashboard and the rules."""
