@@ -1,6 +1,7 @@
 """What the bucket holds, by chat and hour: keys begin with the user, so a listing must be turned.
 
-Kept in a file, since there may be more objects than fit in memory.
+Kept in a file, since there may be more objects than fit in memory. Written by one thread, read by
+any.
 """
 
 import sqlite3
@@ -23,15 +24,15 @@ class Catalog:
 
     def __init__(self) -> None:
         self._file = NamedTemporaryFile(prefix="strata-catalog-")  # noqa: SIM115 - closed below
-        self._rows = sqlite3.connect(self._file.name)
+        self._rows = sqlite3.connect(self._file.name, check_same_thread=False)
         self._rows.execute(
             "CREATE TABLE object (chat BLOB, hour INTEGER, user BLOB,"
             " PRIMARY KEY (chat, hour, user)) WITHOUT ROWID"
         )
 
-        self._rows.execute("CREATE TABLE member (chat TEXT, row BLOB)")
+        self._rows.execute("CREATE TABLE member (chat BLOB, row BLOB)")
         self._rows.execute("CREATE INDEX members_of_a_chat ON member (chat)")
-        self._rows.execute("CREATE TABLE chat (id TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._rows.execute("CREATE TABLE chat (id BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def __enter__(self) -> Self:
         return self
@@ -54,34 +55,42 @@ class Catalog:
 
     def add_chats(self, chats: Iterable[str]) -> None:
         """Take in which chats a snapshot has."""
-        self._rows.executemany("INSERT OR IGNORE INTO chat VALUES (?)", ((id_,) for id_ in chats))
+        self._rows.executemany(
+            "INSERT OR IGNORE INTO chat VALUES (?)", ((UUID(id_).bytes,) for id_ in chats)
+        )
 
     def add_members(self, members: Iterable[dict[str, Any]]) -> None:
         """Take in a snapshot's memberships."""
         self._rows.executemany(
             "INSERT INTO member VALUES (?, ?)",
-            ((member["chat_id"], orjson.dumps(member)) for member in members),
+            ((UUID(member["chat_id"]).bytes, orjson.dumps(member)) for member in members),
         )
 
     def listed(self) -> Iterator[tuple[UUID, list[dict[str, Any]]]]:
         """Yield the chats that the snapshot has, each with its memberships."""
         for (id_,) in self._rows.execute("SELECT id FROM chat ORDER BY id"):
             found = self._rows.execute("SELECT row FROM member WHERE chat = ?", (id_,))
-            yield UUID(id_), [orjson.loads(row) for (row,) in found]
+            yield UUID(bytes=id_), [orjson.loads(row) for (row,) in found]
 
     def listed_count(self) -> int:
         """Return how many chats the snapshot has."""
         return int(self._rows.execute("SELECT count(*) FROM chat").fetchone()[0])
 
-    def chats(self) -> list[UUID]:
-        """Return the chats that have objects."""
-        found = self._rows.execute("SELECT DISTINCT chat FROM object ORDER BY chat")
-        return [UUID(bytes=chat) for (chat,) in found]
+    def chats_count(self) -> int:
+        """Return how many chats have objects."""
+        return int(self._rows.execute("SELECT count(DISTINCT chat) FROM object").fetchone()[0])
+
+    def unlisted(self) -> Iterator[UUID]:
+        """Yield the chats that have objects but are not in the snapshot."""
+        found = self._rows.execute(
+            "SELECT DISTINCT chat FROM object WHERE chat NOT IN (SELECT id FROM chat) ORDER BY chat"
+        )
+        return (UUID(bytes=chat) for (chat,) in found)
 
     def hours(self, chat_id: UUID) -> Iterator[tuple[int, list[UUID]]]:
         """Yield a chat's hours in order, each with the users who have an object of it."""
         found = self._rows.execute(
             "SELECT hour, user FROM object WHERE chat = ? ORDER BY hour, user", (chat_id.bytes,)
-        ).fetchall()
+        )
         for hour, entries in groupby(found, lambda entry: int(entry[0])):
             yield hour, [UUID(bytes=user) for _, user in entries]

@@ -5,6 +5,7 @@ the form in which the API shows it to that user.
 """
 
 import hashlib
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,16 +20,22 @@ import orjson
 
 from common.ids import parse_id
 from common.times import RFC3339
+from messaging.models import Message
 from messaging.wire import EPOCH, Line, make_line, to_micros
 
 MICROS_PER_HOUR = 3_600_000_000
 IN_MEMORY_BYTES = 1024 * 1024
 """A larger object is put together in a file."""
+INFLATED_BYTES = 128 * 1024
+"""How much of an object is inflated at once."""
 LEVEL = 6
 # Written by hand, since libraries differ in the last two bytes (no extra flags, unknown system).
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _SEQ_AT = len('{"chat_id":"00000000-0000-0000-0000-000000000000","seq":')
 _KEY_PARTS = 5
+_KINDS = frozenset(Message.Kind.values)
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
+_SENT_AT = re.compile(r"[0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?::[0-9]{2}){2}\.[0-9]{6}Z").fullmatch
 
 
 class Damaged(Exception):
@@ -182,7 +189,7 @@ def plain_chunks(packed: Iterable[bytes]) -> Iterator[bytes]:
             if inflate.eof:
                 raise Damaged("something follows its end")
             while chunk:
-                yield inflate.decompress(chunk, 1 << 20)
+                yield inflate.decompress(chunk, INFLATED_BYTES)
                 chunk = inflate.unconsumed_tail  # noqa: PLW2901
             if inflate.unused_data:
                 raise Damaged("something follows its end")
@@ -211,6 +218,28 @@ def seq_of(raw: bytes) -> int:
         return int(raw[_SEQ_AT : raw.index(b",", _SEQ_AT)])
     except ValueError as error:
         raise Damaged("a line is no message") from error
+
+
+def parse_line(raw: bytes, chat_id: str, seq: int) -> dict[str, Any]:
+    """Return the message that a line holds; raises Damaged unless it is that one.
+
+    Checks as much as `message_from` in a third of its time; for restore, which reads all there is.
+    """
+    try:
+        message: dict[str, Any] = orjson.loads(raw)
+        if (
+            message["chat_id"] == chat_id
+            and message["seq"] == seq
+            and _ID(message["sender_id"])
+            and message["kind"] in _KINDS
+            and type(message["text"]) is str
+            and _SENT_AT(message["sent_at"])
+            and isinstance(message["client_id"], str | None)
+        ):
+            return message
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged("a line is no message") from error
+    raise Damaged(f"a line is not message {seq}")
 
 
 def message_from(raw: bytes, chat_id: UUID) -> dict[str, Any]:

@@ -1,0 +1,242 @@
+"""Bringing one chat back: its messages, its index and who is in it, whole or not at all.
+
+An hour at a time is in memory, and of a large one only the lines that are on their way: a chat
+may have any number of messages.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db import connection, transaction
+
+from archive.catalog import Catalog
+from archive.hours import Damaged, hour_start, parse_line
+from archive.locks import chat_lock
+from archive.merging import Contradiction, Copy, Hour, Raw, read_hours
+from archive.models import Segment
+from archive.runs import Tally
+from archive.sql import read_sql
+from archive.steps import step
+from archive.store import patient
+from archive.threads import Crew
+from common.database import row, rows
+from messaging.models import Chat as ChatRow
+from messaging.models import Message
+from messaging.telling import forget_chat
+
+_TAKE_CHAT = read_sql("restore_chat.sql")
+_MEMBERSHIPS = read_sql("restore_memberships.sql")
+_MEMBERS = read_sql("restore_members.sql")
+_INDEX = read_sql("restore_index.sql")
+_TAKE = read_sql("take_restored.sql")
+_DIFFERS = read_sql("restored_differs.sql")
+_SETTLE = read_sql("settle_restored.sql")
+_WATERMARK = read_sql("restore_watermark.sql")
+_COLUMNS = "chat_id, seq, sender_id, subject_id, kind, text, sent_at, client_id"
+_STAGE = (
+    f"CREATE TEMP TABLE IF NOT EXISTS restored ON COMMIT DELETE ROWS AS SELECT {_COLUMNS}"  # noqa: S608
+    " FROM messaging_message LIMIT 0"
+)
+PORTION = 1000
+"""How many messages are copied at once."""
+INDEXED_AT_ONCE = 1000
+"""How many objects are recorded at once."""
+_SPECIAL = re.compile(r"[\\\n\r\t]")
+_ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
+_NULL = r"\N"
+_SYSTEM = Message.Kind.SYSTEM
+
+
+def restore_chat(
+    catalog: Catalog, chat_id: UUID, members: list[dict[str, Any]], crew: Crew, tally: Tally
+) -> None:
+    """Bring a chat back whole or not at all.
+
+    What is there already stays. Raises Contradiction, Busy, LockLost, Damaged, ArchiveUnavailable
+    and database errors.
+    """
+    chat = ChatRow.objects.filter(pk=chat_id).only("number").first()
+    if chat is None:
+        raise Contradiction("its users have another chat by now")
+    with chat_lock(chat.number) as lock:
+        step("restore.chat")
+        with transaction.atomic():
+            lock.check()
+            (filled,) = row(_TAKE_CHAT, {"chat": chat_id})
+            added = _Messages(chat_id, members, tally, filled=filled).bring(catalog, crew)
+            joined = rows(_MEMBERSHIPS, {"rows": orjson.dumps(members).decode()})
+            row(_MEMBERS, {"chat": chat_id})
+            step("restore.inside")
+    step("restore.after")
+    forget_chat(chat.number)
+    tally.add(chats=1, messages=added, memberships=len(joined))
+
+
+class _Messages:
+    """A chat's messages and index on their way; needs a transaction, the chat's lock and row."""
+
+    def __init__(
+        self, chat_id: UUID, members: list[dict[str, Any]], tally: Tally, *, filled: bool
+    ) -> None:
+        self._chat_id = chat_id
+        self._subjects = _subjects(members)
+        self._tally = tally
+        self._filled = filled
+        self._index = _Index(chat_id)
+        self._last = 0
+
+    def bring(self, catalog: Catalog, crew: Crew) -> int:
+        """Bring them all; return how many the database did not have."""
+        if self._filled:
+            # Beside the table first, to see whether what is there already is the same.
+            with connection.cursor() as cursor:
+                cursor.execute(_STAGE)
+        copied = 0
+        for hour in read_hours(patient, self._chat_id, catalog.hours(self._chat_id), crew):
+            for bad in hour.bad:
+                self._tally.add(damaged=1)
+                self._tally.fail(bad, Damaged("passed over"))
+            if hour.copies:
+                copied += self._copy(hour)
+        self._index.write()
+        added = _take() if self._filled else copied
+        self._settle()
+        return added
+
+    def _copy(self, hour: Hour) -> int:
+        """Copy an hour's messages into the database; return how many."""
+        lines, count = hour.lines(), 0
+        table = "restored" if self._filled else "messaging_message"
+        bounds = _Bounds()
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN") as copy,
+        ):
+            while some := list(islice(lines, PORTION)):
+                copy.write("".join(self._rows(some, bounds)))
+                count += len(some)
+        if count:
+            self._index.add(hour, bounds)
+            self._last = max(self._last, bounds.last)
+        return count
+
+    def _rows(self, lines: list[Raw], bounds: "_Bounds") -> Iterator[str]:
+        """Yield the rows of lines as COPY takes them."""
+        chat_id, subjects = self._chat_id, self._subjects
+        of_chat = str(chat_id)
+        for seq, raw in lines:
+            message = parse_line(raw, of_chat, seq)
+            kind, client_id, sent_at = message["kind"], message["client_id"], message["sent_at"]
+            bounds.take(seq, sent_at)
+            subject = subjects.get(seq, _NULL) if kind == _SYSTEM else _NULL
+            yield (
+                f"{of_chat}\t{seq}\t{message['sender_id']}\t{subject}\t{kind}\t"
+                f"{_field(message['text'])}\t{sent_at}\t"
+                f"{_NULL if client_id is None else _field(client_id)}\n"
+            )
+
+    def _settle(self) -> None:
+        """Set the chat's bounds by what is there now; what is before a gap is of no use."""
+        settled = rows(_SETTLE, {"chat": self._chat_id})
+        if not settled:
+            return
+        first, lowest, last = settled[0]
+        if lowest < first:
+            self._tally.fail(
+                f"chat {self._chat_id}", Damaged(f"what led up to seq {first} is in no object")
+            )
+            Message.objects.filter(chat=self._chat_id, seq__lt=first).delete()
+            Segment.objects.filter(chat=self._chat_id, last_seq__lt=first).delete()
+        if self._last:
+            archived = min(self._last, last)
+            row(_WATERMARK, {"chat": self._chat_id, "first": first, "archived": archived})
+
+
+class _Bounds:
+    """The first and the last seq of an hour and their times."""
+
+    __slots__ = ("first", "first_at", "last", "last_at")
+
+    def __init__(self) -> None:
+        self.first = self.last = 0
+        self.first_at = self.last_at = ""
+
+    def take(self, seq: int, at: str) -> None:
+        """Note a message, given in seq order."""
+        if not self.first:
+            self.first, self.first_at = seq, at
+        self.last, self.last_at = seq, at
+
+
+class _Index:
+    """What the index is to know of the hours that were read, recorded some at a time."""
+
+    def __init__(self, chat_id: UUID) -> None:
+        self._chat_id = chat_id
+        self._hours: list[tuple[datetime, _Bounds]] = []
+        self._copies: list[tuple[datetime, Copy]] = []
+
+    def add(self, hour: Hour, bounds: _Bounds) -> None:
+        """Take an hour in."""
+        start = hour_start(hour.hour)
+        self._hours.append((start, bounds))
+        self._copies += [(start, copy) for copy in hour.copies]
+        if len(self._copies) >= INDEXED_AT_ONCE:
+            self.write()
+
+    def write(self) -> None:
+        """Record what was taken in."""
+        if not self._hours:
+            return
+        bounds = [one for _, one in self._hours]
+        copies = [copy for _, copy in self._copies]
+        row(
+            _INDEX,
+            {
+                "chat": self._chat_id,
+                "hours": [start for start, _ in self._hours],
+                "firsts": [one.first for one in bounds],
+                "lasts": [one.last for one in bounds],
+                "first_ats": [one.first_at for one in bounds],
+                "last_ats": [one.last_at for one in bounds],
+                "of_hours": [start for start, _ in self._copies],
+                "users": [copy.user_id for copy in copies],
+                "object_firsts": [copy.facts.first for copy in copies],
+                "object_lasts": [copy.facts.last for copy in copies],
+                "counts": [copy.facts.count for copy in copies],
+                "sizes": [copy.size for copy in copies],
+                "digests": [bytes.fromhex(copy.facts.sha256) for copy in copies],
+                "etags": [copy.etag for copy in copies],
+            },
+        )
+        self._hours, self._copies = [], []
+
+
+def _subjects(members: list[dict[str, Any]]) -> dict[int, str]:
+    """Return whose membership begins or ends with which seq; objects don't say it."""
+    subjects: dict[int, str] = {}
+    for member in members:
+        if member["first_seq"] > 1:
+            subjects[member["first_seq"]] = member["user_id"]
+        if member["last_seq"] is not None:
+            subjects[member["last_seq"]] = member["user_id"]
+    return subjects
+
+
+def _take() -> int:
+    """Add what was copied and is not there yet, return how many; raises Contradiction."""
+    if differs := rows(_DIFFERS, ()):
+        raise Contradiction(f"the database has another message {differs[0][0]} than the bucket")
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE)
+        return int(cursor.rowcount)
+
+
+def _field(text: str) -> str:
+    """Return a text as COPY takes it."""
+    return text.translate(_ESCAPED) if _SPECIAL.search(text) else text
