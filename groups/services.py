@@ -11,12 +11,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, IntegerField, Value, When
 from django.utils import timezone
 
 from accounts.models import Block, User
 from common.errors import Conflict, Forbidden, NotFound
 from common.ids import new_id
+from groups.changes import check_not_frozen, end_membership, hold, member_of, set_role
 from groups.selectors import Group, group_of
 from messaging.models import Chat, Membership
 from messaging.services import Blocked, Sent, append_system, send_text
@@ -94,16 +94,17 @@ def create_group(*, owner_id: UUID, name: str, member_ids: Iterable[UUID] = ()) 
 def add_user_to_group(*, actor_id: UUID, group_id: UUID, user_id: UUID) -> tuple[Member, bool]:
     """Make a user a member; return the membership and whether it is new.
 
-    Owner and admins only (NotAllowed). Raises NotFound, Blocked, GroupFull.
+    Owner and admins only (NotAllowed). Raises NotFound, Blocked, Frozen, GroupFull.
     """
     with transaction.atomic():
         chat, actor = _hold(group_id, actor_id)
         if actor.role not in (Role.OWNER, Role.ADMIN):
             raise NotAllowed
         user = _user(user_id)
-        standing = _member(chat, user_id)
+        standing = member_of(chat, user_id)
         if standing is not None:
             return _shown(standing), False
+        check_not_frozen(chat)
         _check_blocks(actor_id, [user_id], field="user_id")
         if chat.member_count >= settings.GROUP_MAX_MEMBERS:
             raise GroupFull
@@ -132,52 +133,37 @@ def remove_user_from_group(*, actor_id: UUID, group_id: UUID, user_id: UUID) -> 
 
     The owner removes anyone, an admin members, anyone themself (else NotAllowed). An owner who
     leaves hands the group to the longest-standing admin, else member. Raises NotFound for a user
-    who is no member.
+    who is no member, Frozen where moderators let members do no more than leave.
     """
     with transaction.atomic():
         chat, actor = _hold(group_id, actor_id)
-        member = actor if user_id == actor_id else _member(chat, user_id)
+        member = actor if user_id == actor_id else member_of(chat, user_id)
         if member is None:
             if actor.role == Role.MEMBER:
                 raise NotAllowed
             raise NotFound("This user is not a member of the group.", field="user_id")
-        if member is not actor and not _may_remove(actor, member):
+        leaves = member is actor
+        if not leaves and not _may_remove(actor, member):
             raise NotAllowed
+        if not leaves:
+            check_not_frozen(chat)
         shown = _shown(member)
-        heir = _heir(chat, user_id) if member.role == Role.OWNER else None
-        chat.member_count -= 1
-        chat.save(update_fields=["member_count"])
         who = actor.user.username
-        seq, sent_at = append_system(
-            chat=chat,
-            actor_id=actor_id,
-            subject_id=user_id,
-            text=f"{who} left." if member is actor else f"{who} removed {member.user.username}.",
-            moved=[user_id],
-        )
-        member.last_seq, member.left_at = seq, sent_at
-        member.save(update_fields=["last_seq", "left_at"])
-        if heir is not None:
-            _set_role(heir, Role.OWNER)
-            append_system(
-                chat=chat,
-                actor_id=actor_id,
-                subject_id=heir.user_id,
-                text=f"{heir.user.username} is the owner now.",
-            )
+        text = f"{who} left." if leaves else f"{who} removed {member.user.username}."
+        end_membership(member, chat=chat, actor_id=actor_id, text=text)
     return shown
 
 
 def set_group_role(*, actor_id: UUID, group_id: UUID, user_id: UUID, role: str) -> Member:
     """Give a member a role; `owner` hands the group over and leaves the former owner an admin.
 
-    The owner only, and not to themself (NotAllowed). Raises NotFound for who is no member.
+    The owner only, and not to themself (NotAllowed). Raises NotFound for who is no member, Frozen.
     """
     with transaction.atomic():
         chat, actor = _hold(group_id, actor_id)
         if actor.role != Role.OWNER:
             raise NotAllowed
-        member = _member(chat, user_id)
+        member = member_of(chat, user_id)
         if member is None:
             raise NotFound("This user is not a member of the group.", field="user_id")
         if member.role == role:
@@ -186,9 +172,10 @@ def set_group_role(*, actor_id: UUID, group_id: UUID, user_id: UUID, role: str) 
             raise NotAllowed(
                 "An owner can't demote themself. Make another member the owner.", field="role"
             )
+        check_not_frozen(chat)
         if role == Role.OWNER:
-            _set_role(actor, Role.ADMIN)
-        _set_role(member, role)
+            set_role(actor, Role.ADMIN)
+        set_role(member, role)
         article = "the" if role == Role.OWNER else "an" if role == Role.ADMIN else "a"
         append_system(
             chat=chat,
@@ -208,23 +195,11 @@ def send_message_to_group(
 
 def _hold(group_id: UUID, actor_id: UUID) -> tuple[Chat, Membership]:
     """Lock a group's row and return it with the caller's membership; raises NotFound."""
-    chat = (
-        Chat.objects.select_for_update(no_key=True)
-        .filter(pk=group_id, kind=Chat.Kind.GROUP)
-        .first()
-    )
-    actor = _member(chat, actor_id) if chat else None
-    if chat is None or actor is None:
+    chat = hold(group_id)
+    actor = member_of(chat, actor_id)
+    if actor is None:
         raise NotFound(field="group_id")
     return chat, actor
-
-
-def _member(chat: Chat, user_id: UUID) -> Membership | None:
-    return (
-        Membership.objects.filter(chat=chat, user=user_id, last_seq=None)
-        .select_related("user")
-        .first()
-    )
 
 
 def _member_ids(chat: Chat) -> list[UUID]:
@@ -248,23 +223,6 @@ def _check_blocks(actor_id: UUID, user_ids: Iterable[UUID], *, field: str) -> No
 
 def _may_remove(actor: Membership, member: Membership) -> bool:
     return actor.role == Role.OWNER or (actor.role == Role.ADMIN and member.role == Role.MEMBER)
-
-
-def _heir(chat: Chat, leaving: UUID) -> Membership | None:
-    """Return who is to own a group after its owner: the longest-standing admin, else member."""
-    rank = Case(When(role=Role.ADMIN, then=Value(0)), default=Value(1), output_field=IntegerField())
-    return (
-        Membership.objects.filter(chat=chat, last_seq=None)
-        .exclude(user=leaving)
-        .select_related("user")
-        .order_by(rank, "joined_at", "pk")
-        .first()
-    )
-
-
-def _set_role(member: Membership, role: str) -> None:
-    member.role = role
-    member.save(update_fields=["role"])
 
 
 def _shown(member: Membership) -> Member:

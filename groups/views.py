@@ -30,7 +30,7 @@ from groups.serializers import (
 from messaging.models import Chat
 from messaging.sending import SendView
 from messaging.serializers import MessageSerializer
-from messaging.services import Blocked, ClientIdTaken, Sent
+from messaging.services import Blocked, ClientIdTaken, Frozen, Sent
 
 NO_MEMBER = refusal(NotFound, about="No such group, or you are not a member of it.")
 
@@ -76,7 +76,7 @@ class AddUserToGroupView(Verb):
         responses={
             201: MembershipSerializer,
             200: OpenApiResponse(MembershipSerializer, "A member already."),
-            403: refusal(services.NotAllowed, Blocked),
+            403: refusal(services.NotAllowed, Blocked, Frozen),
             404: NO_MEMBER,
             409: refusal(services.GroupFull),
         },
@@ -102,7 +102,7 @@ class RemoveUserFromGroupView(Verb):
         operation_id="remove_user_from_group",
         responses={
             200: OpenApiResponse(MembershipSerializer, "The membership as it was."),
-            403: refusal(services.NotAllowed),
+            403: refusal(services.NotAllowed, Frozen),
             404: NO_MEMBER,
         },
     )
@@ -124,7 +124,11 @@ class SetGroupRoleView(Verb):
 
     @extend_schema(
         operation_id="set_group_role",
-        responses={200: MembershipSerializer, 403: refusal(services.NotAllowed), 404: NO_MEMBER},
+        responses={
+            200: MembershipSerializer,
+            403: refusal(services.NotAllowed, Frozen),
+            404: NO_MEMBER,
+        },
     )
     def post(self, request: Request) -> Response:
         """Set a role."""
@@ -150,6 +154,7 @@ class SendMessageToGroupView(SendView):
         responses={
             201: MessageSerializer,
             200: OpenApiResponse(MessageSerializer, "This client_id had been sent before."),
+            403: refusal(Frozen),
             404: NO_MEMBER,
             409: refusal(ClientIdTaken),
         },

@@ -64,6 +64,13 @@ class Chat(models.Model):
     )
     last_seq = models.BigIntegerField(db_default=0)
     last_at = models.DateTimeField(db_default=Now())
+    frozen_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when a moderator's decision lets nobody write or change who is in the "
+        "group; null for a group that goes on.",
+    )
+    frozen_reason = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -34,6 +34,14 @@ class Blocked(Forbidden):
     default_detail = "This user has blocked you."
 
 
+class Frozen(Forbidden):
+    """Moderators have frozen the group: it can be read and left, and nothing else."""
+
+    default_code = "frozen"
+    default_detail = "Moderators have frozen this group. You can read it, and leave it."
+    field = "group_id"
+
+
 class ClientIdTaken(Conflict):
     """The same client_id was used for another text."""
 
@@ -64,7 +72,7 @@ def send_text(
     """Send a text to a user (`recipient_id`) or into a group (`chat_id`).
 
     One statement, one transaction, then one round trip to the cache. When it returns the message
-    is on disk. Raises NotFound, Blocked or ClientIdTaken, and then nothing was written.
+    is on disk. Raises NotFound, Blocked, Frozen or ClientIdTaken; then nothing was written.
 
     `may_open` is called before a chat is opened, and may raise; the statement then runs twice.
     """
@@ -80,6 +88,8 @@ def send_text(
         raise NotFound(field="recipient_id" if chat_id is None else "group_id")
     if outcome == "blocked":
         raise Blocked(field="recipient_id")
+    if outcome == "frozen":
+        raise Frozen
     if outcome == "conflict":
         raise ClientIdTaken
     line = make_line(

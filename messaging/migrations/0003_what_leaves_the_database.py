@@ -4,9 +4,9 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from messaging.sql import read_sql
-
-SEND_BEFORE = (Path(__file__).parent / "sql" / "send_0001.sql").read_text(encoding="utf-8")
+SQL = Path(__file__).parent / "sql"
+SEND = (SQL / "send_0003.sql").read_text(encoding="utf-8")
+SEND_BEFORE = (SQL / "send_0001.sql").read_text(encoding="utf-8")
 # Rows leave by the thousand each hour: vacuum makes their room usable before it is needed.
 STORAGE = """
 ALTER TABLE messaging_message SET (autovacuum_vacuum_scale_factor = 0.02,
@@ -77,6 +77,6 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunSQL(read_sql("send.sql"), SEND_BEFORE),
+        migrations.RunSQL(SEND, SEND_BEFORE),
         migrations.RunSQL(STORAGE, STORAGE_BEFORE),
     ]

@@ -2,9 +2,9 @@ from pathlib import Path
 
 from django.db import migrations
 
-from messaging.sql import read_sql
-
-SEND_BEFORE = (Path(__file__).parent / "sql" / "send_0003.sql").read_text(encoding="utf-8")
+SQL = Path(__file__).parent / "sql"
+SEND = (SQL / "send_0004.sql").read_text(encoding="utf-8")
+SEND_BEFORE = (SQL / "send_0003.sql").read_text(encoding="utf-8")
 
 
 class Migration(migrations.Migration):
@@ -12,4 +12,4 @@ class Migration(migrations.Migration):
 
     dependencies = [("messaging", "0003_what_leaves_the_database")]
 
-    operations = [migrations.RunSQL(read_sql("send.sql"), SEND_BEFORE)]
+    operations = [migrations.RunSQL(SEND, SEND_BEFORE)]

@@ -10,6 +10,7 @@
 --   blocked   the recipient blocks the sender; nothing was written
 --   unopened  there is no such chat yet and no id for a new one (p_new_chat) was given; nothing was
 --             written
+--   frozen    the group takes no messages, by a moderator's decision; nothing was written
 -- `readers` lists who may see it, for the cache: "user first_seq" joined by commas; empty when the
 -- chat is wide. `opened` is true when this message opened the chat.
 
@@ -21,6 +22,7 @@ CREATE OR REPLACE FUNCTION messaging_send(
 DECLARE
   kind text;
   wide_from bigint;
+  frozen boolean;
   earlier record;
   trimmed record;
 BEGIN
@@ -63,7 +65,8 @@ BEGIN
          FOR NO KEY UPDATE;
     END IF;
   ELSE
-    SELECT c.id, c.kind, c.number, c.wide_from INTO chat, kind, number, wide_from
+    SELECT c.id, c.kind, c.number, c.wide_from, c.frozen_at IS NOT NULL
+      INTO chat, kind, number, wide_from, frozen
       FROM messaging_chat c
      WHERE c.id = p_chat AND c.kind = 'group'
        FOR NO KEY UPDATE;
@@ -107,6 +110,9 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM messaging_membership m
                        WHERE m.chat_id = chat AND m.user_id = p_sender AND m.last_seq IS NULL) THEN
       outcome := 'absent';
+      RETURN;
+    ELSIF frozen THEN
+      outcome := 'frozen';
       RETURN;
     END IF;
     outcome := 'sent';
