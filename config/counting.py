@@ -21,8 +21,10 @@ from django.urls import ResolverMatch
 
 from common import counts
 from common.counts import Counter, Histogram
+from common.wsgi import finish_body
 
 NO_ROUTE = "none"
+TOO_LARGE = 413
 SERVED_FROM = "X-Served-From"
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -105,6 +107,8 @@ class CountingHandler(WSGIHandler):
         """Answer a request and count it."""
         started = perf_counter()
         response = super().get_response(request)
+        if not request._read_started or response.status_code == TOO_LARGE:  # type: ignore[attr-defined]  # noqa: SLF001
+            finish_body(request, response)
         count(request.resolver_match, response, perf_counter() - started)
         return response
 
