@@ -1,15 +1,35 @@
 """What stands between the web server and Django."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from common.errors import BodyTooLarge
-from common.parsers import read_limited
+from common.parsers import READ_BYTES, read_limited
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def finish_body(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Leave the connection fit for the next request, or say that it ends with this answer.
+
+    The server closes one on which a part of a body is left, and says nothing: a client, or a proxy,
+    that sends its next request on it would get no answer to that.
+    """
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length == "0":
+        return
+    if length.isdecimal() and int(length) <= settings.BODY_MAX_BYTES:
+        with suppress(OSError):
+            while request.read(READ_BYTES):
+                pass
+    else:
+        response.headers["Connection"] = "close"
 
 
 class ChunkedBodies:
