@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.http import JSON, Person, Server
+from tests.http import ABSENT, JSON, Person, Server
 
 NOBODY = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
 
@@ -93,7 +93,7 @@ def test_an_id_of_others_is_an_id_of_nothing(
             path,
             token=eve.token,
             headers={"accept": accept},
-            **({"json_body": body} if body is not None else {}),
+            json_body=ABSENT if body is None else body,
         )
         assert answer.status == 404, answer
         text = answer.content.decode()

@@ -28,7 +28,7 @@ def test_no_route_that_needs_a_token_answers_without_a_good_one(
     routes = needs_token(operations)
     assert len(routes) > 15
     for method, path in routes:
-        body = {} if method == "POST" else ABSENT
+        body: Any = {} if method == "POST" else ABSENT
         for token in (None, *FORGED[1:], UNSIGNED, ann.token[:-1], f"{ann.token}x", ann.token[1:]):
             answer = server.call(method, path, token=token, json_body=body)
             assert answer.status == 401, (method, path, token, answer)

@@ -77,12 +77,10 @@ def test_methods_that_are_not_offered_do_nothing(
 def test_a_method_named_in_a_header_or_a_field_does_not_count(
     server: Server, ann: Person, ben: Person
 ) -> None:
-    for override in (
-        {"headers": {"x-http-method-override": "POST"}},
-        {"headers": {"x-http-method": "POST"}},
-        {"params": {"_method": "POST"}},
-    ):
-        server.call("GET", "/send_message", token=ann.token, **override).refused(405)
+    for name in ("x-http-method-override", "x-http-method", "x-method-override"):
+        answer = server.call("GET", "/send_message", token=ann.token, headers={name: "POST"})
+        answer.refused(405)
+    server.call("GET", "/send_message", token=ann.token, params={"_method": "POST"}).refused(405)
     ann.get("/users/me/").ok()
 
 
