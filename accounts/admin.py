@@ -16,7 +16,7 @@ from rest_framework.exceptions import APIException
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from accounts import names, rights, selectors, services
+from accounts import names, panels, rights, selectors, services
 from accounts.models import Block, Token, User
 from audit import actors
 from common.admin import LeanModelAdmin, ReadOnlyModelAdmin
@@ -205,6 +205,9 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             act(user)
             self.log_change(request, user, done)
             self.message_user(request, f"{done}: {user}.", messages.SUCCESS)
+
+
+panels.offer_all()
 
 
 class OfUsersAdmin(ReadOnlyModelAdmin):

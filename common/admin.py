@@ -5,13 +5,20 @@ Nothing is counted, nothing is sorted but by the primary key, no drop-down lists
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
+from rest_framework.exceptions import APIException
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
+
+from common.deeds import Deed, DeedForm, deeds_for, panels_for
 
 if TYPE_CHECKING:
     # Django's admin classes are generic for the type checker only.
@@ -84,6 +91,9 @@ class LeanModelAdmin(_ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     # What a list says when its table is empty.
     empty_text = "Nothing here yet."
+    # A thing's page: what may be done to it above, what belongs to it below, see common/deeds.py.
+    change_form_outer_before_template = "common/admin/deeds.html"
+    change_form_outer_after_template = "common/admin/panels.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that has one order."""
@@ -108,6 +118,68 @@ class LeanModelAdmin(_ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Delete nothing here: what ends, ends through a service."""
         return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages of deeds."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_do"
+        view = self.admin_site.admin_view(self.do)
+        return [path("<path:object_id>/do/<slug:deed>/", view, name=name), *super().get_urls()]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show a thing with its deeds and panels, and no button where nothing can be saved."""
+        thing = context.get("original")
+        if thing is not None:
+            context |= {
+                "deeds": deeds_for(request, thing),
+                "panels": panels_for(request, thing),
+                "show_close": False,
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def do(self, request: HttpRequest, object_id: str, deed: str) -> HttpResponse:
+        """Ask what a deed must know, and do it."""
+        thing = self.get_object(request, unquote(object_id))
+        if thing is None or not self.has_view_permission(request, thing):
+            raise Http404
+        offered = {one.name: one for one in deeds_for(request, thing)}
+        if deed not in offered:
+            raise PermissionDenied
+        chosen = offered[deed]
+        form = chosen.form(request.POST or None, target=thing)
+        back = reverse(
+            f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[thing.pk]
+        )
+        if request.method == "POST" and form.is_valid() and (done := _act(chosen, request, form)):
+            self.message_user(request, done, messages.SUCCESS)
+            return HttpResponseRedirect(chosen.then(request, thing) if chosen.then else back)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": chosen.label,
+            "opts": self.opts,
+            "original": thing,
+            "deed": chosen,
+            "form": form,
+            "back": back,
+        }
+        return TemplateResponse(request, "common/admin/deed.html", context)
+
+
+def _act(deed: Deed, request: HttpRequest, form: DeedForm) -> str:
+    """Do it and return what was done; a refusal goes into the form, and nothing is returned."""
+    try:
+        return deed.act(request, form.target, form.cleaned_data)
+    except APIException as error:
+        detail: Any = error.detail
+        if isinstance(detail, dict):
+            for field, sentences in detail.items():
+                form.add_error(field if field in form.fields else None, list(sentences))
+        else:
+            form.add_error(
+                None, [str(one) for one in detail] if isinstance(detail, list) else str(detail)
+            )
+        return ""
 
 
 class ReadOnlyModelAdmin(LeanModelAdmin):
