@@ -87,5 +87,6 @@ UNFOLD: dict[str, Any] = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],
     "SHOW_HISTORY": False,
     "COLORS": _no_colours,
+    "DASHBOARD_CALLBACK": "overview.dashboard.context",
     "SIDEBAR": {"navigation": navigation},
 }

@@ -119,6 +119,7 @@ INSTALLED_APPS = [
     "chats",
     "groups",
     "archive",
+    "overview",
     "config",
 ]
 MIDDLEWARE = [
@@ -398,6 +399,7 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = float(WORKER_DRAIN_SECONDS)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "note-figures": {"task": "config.tasks.note_figures", "schedule": 60.0},
     "measure": {"task": "config.tasks.measure", "schedule": crontab(minute="*/15")},
     "save-last-used": {"task": "accounts.tasks.save_last_used", "schedule": 60.0},
     "end-bans": {"task": "accounts.tasks.end_bans", "schedule": 60.0},

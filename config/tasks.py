@@ -5,10 +5,14 @@ import time
 
 from celery import shared_task
 from django.db.models import Count, Max, Sum
+from django.utils import timezone
 
 from archive.models import HourObject, Segment
 from common.cache import CacheUnavailable, cache
+from config import counting, figures, health
 from config.figures import MEASURED_KEY
+from overview import services as overview
+from overview.models import Name
 
 logger = logging.getLogger(__name__)
 COUNTED_AT_ONCE = 100_000
@@ -42,3 +46,30 @@ def measure() -> bool:
         logger.info("what cold storage holds can't be told: %s", error)
         return False
     return True
+
+
+@shared_task
+def note_figures() -> bool:
+    """Note what the dashboard shows; what can't be asked is left out. May run twice at once."""
+    now = timezone.now()
+    overview.count_messages()
+    overview.note_served(now, served())
+    found = health.answers(figures.COLD, figures.KEPT)
+    values: dict[str, float] = {}
+    cold, kept = found["cold"].facts, found["kept"].facts
+    if cold:
+        values[Name.BACKUP_LAG] = max(0.0, cold["now"] - cold["complete_until"])
+    if kept:
+        values[Name.QUEUE] = kept["queued"]
+    overview.note(now, values)
+    overview.forget(now)
+    return True
+
+
+def served() -> dict[str, float]:
+    """Return how many answers each tier was the slowest of, as the web workers here count them."""
+    totals: dict[str, float] = {}
+    for (name, labels), value in counting.totals().items():
+        if name == counting.SERVED.name and labels[-1] in Name.values:
+            totals[labels[-1]] = totals.get(labels[-1], 0.0) + value
+    return totals

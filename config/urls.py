@@ -9,6 +9,7 @@ from common.pages import unknown_path
 from config import views
 
 admin.site.index_title = "Dashboard"
+admin.site.index_template = "overview/dashboard.html"
 
 urlpatterns = [
     path("", include("messaging.urls")),
