@@ -1,42 +1,42 @@
 """Erase: a message's text out of all three tiers, or a user's account and archive.
 
-The wish is recorded with the first change, and done when nothing is left; every backup run goes on
-with what a crash left undone. The message keeps its seq; its kind becomes `removed`, its text is
-empty.
+The wish is in the bucket before anything changes and in the database with the first change, and is
+done when nothing is left: every backup run goes on with what a crash left undone, and a restore
+honours it. A message keeps its seq; its kind becomes `removed`, its text is empty.
 """
 
 import logging
-from collections.abc import Iterator
-from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.models import User
 from accounts.services import ban_user
-from archive.checking import part_of
+from archive import wishes
+from archive.erase_objects import erase_from_segment, holds_texts_of, kind_of
 from archive.export_making import withdraw_exports
-from archive.hours import Packed, line_of, message_from
-from archive.locks import ChatLock, chat_lock
+from archive.locks import chat_lock
 from archive.models import ErasedUser, Erasure, HourObject, Segment
-from archive.parts import Part, contains
+from archive.parts import NO_TEXT
 from archive.runs import FAILURES, Tally
 from archive.steps import step
-from archive.store import DELETE_AT_ONCE, patient
-from archive.writing import write_object
-from common.cache import CacheUnavailable, cache
+from archive.store import DELETE_AT_ONCE, ArchiveUnavailable, patient
+from common.database import rows
 from common.errors import NotFound
 from messaging.models import Chat, Membership, Message, TrimmedSend
 from messaging.telling import forget_chat
 
 logger = logging.getLogger(__name__)
+BATCH = 500
+_NO_TEXT_OF_SOMEBODY = "That is no user's text."
+_LACKING = Q(done_at=None)
 
 
-def erase_message(*, chat_id: UUID, seq: int) -> dict[str, Any]:
+def erase_message(*, chat_id: UUID, seq: int, dry_run: bool = False) -> dict[str, Any]:
     """Take a message's text out of every tier; report. Raises NotFound for what is no text.
 
     When cold storage is away the text is gone from the database and the cache at once, and from
@@ -45,45 +45,132 @@ def erase_message(*, chat_id: UUID, seq: int) -> dict[str, Any]:
     tally = Tally()
     tally.add(objects=0)
     chat = Chat.objects.filter(pk=chat_id, start_seq__lte=seq, last_seq__gte=seq).first()
-    if chat is None:
-        raise NotFound
-    with transaction.atomic():
-        Chat.objects.select_for_update(no_key=True).get(pk=chat_id)
-        message = Message.objects.filter(chat=chat_id, seq=seq).first()
-        if message is not None and message.kind == Message.Kind.SYSTEM:
-            raise NotFound("That is no user's text.")
-        Message.objects.filter(chat=chat_id, seq=seq).update(kind=Message.Kind.REMOVED, text="")
-        TrimmedSend.objects.filter(chat=chat_id, seq=seq).update(digest=None)
-        erasure, _ = Erasure.objects.update_or_create(
-            chat_id=chat_id, seq=seq, defaults={"done_at": None}
-        )
-        step("erase.asked.inside")
+    if chat is None or _kind_of(chat, seq) == Message.Kind.SYSTEM:
+        raise NotFound(_NO_TEXT_OF_SOMEBODY)
+    if dry_run:
+        tally.add(objects=HourObject.objects.filter(_copies_of(chat_id, seq)).count())
+        return {"command": "erase", "dry_run": True, **tally.report()}
+    _wish(lambda: wishes.note_message(patient, chat_id, seq))
+    step("erase.wished")
+    erasure = _ask(chat_id, seq)
     step("erase.asked")
     forget_chat(chat.number)
     _try(erasure, tally)
     return {"command": "erase", **tally.report()}
 
 
+def _copies_of(chat_id: UUID, seq: int) -> Q:
+    return Q(
+        segment__chat=chat_id, segment__first_seq__lte=seq, segment__last_seq__gte=seq,
+        first_seq__lte=seq, last_seq__gte=seq, segment__purged_at=None,
+    )  # fmt: skip
+
+
+def _segment_of(chat_id: UUID, seq: int) -> Segment | None:
+    return (
+        Segment.objects.select_related("chat")
+        .filter(chat=chat_id, first_seq__lte=seq, last_seq__gte=seq, purged_at=None)
+        .first()
+    )
+
+
+def _kind_of(chat: Chat, seq: int) -> str | None:
+    """Return a message's kind; None where it can't be told, since cold storage is away."""
+    message = Message.objects.filter(chat=chat.pk, seq=seq).first()
+    if message is not None:
+        return message.kind
+    segment = _segment_of(chat.pk, seq)
+    try:
+        return kind_of(segment, seq) if segment else None
+    except ArchiveUnavailable:
+        return None
+
+
+def _wish(note: Any) -> None:
+    """Keep a wish in the bucket; where that is away, the next backup run does it."""
+    try:
+        note()
+    except ArchiveUnavailable:
+        logger.warning("the bucket does not know of an erasure yet: the next backup tells it")
+
+
+def _ask(chat_id: UUID, seq: int) -> Erasure:
+    """Take a message's text out of the database, and note that it is to go everywhere."""
+    with transaction.atomic():
+        # The chat's row first, as everybody does.
+        Chat.objects.select_for_update(no_key=True).get(pk=chat_id)
+        Message.objects.filter(chat=chat_id, seq=seq, kind=Message.Kind.TEXT).update(**NO_TEXT)
+        TrimmedSend.objects.filter(chat=chat_id, seq=seq).update(digest=None)
+        erasure, _ = Erasure.objects.update_or_create(
+            chat_id=chat_id, seq=seq, defaults={"done_at": None}
+        )
+        step("erase.asked.inside")
+    return erasure
+
+
 def finish(tally: Tally) -> None:
-    """Go on with every erasure that is not done."""
-    for erasure in Erasure.objects.filter(done_at=None):
+    """Go on with every erasure that is not done, those that only the bucket knows of included."""
+    try:
+        _adopt()
+    except FAILURES as error:
+        tally.fail("the bucket's wishes to erase", error)
+    for erasure in Erasure.objects.filter(_LACKING):
         _try(erasure, tally)
-    for erased in ErasedUser.objects.filter(done_at=None):
-        try:
-            _delete_prefix(erased.user_id, tally)
-        except FAILURES as error:
-            tally.fail(f"erasing user {erased.user_id}", error)
+    for erased in ErasedUser.objects.filter(_LACKING):
+        _try_user(erased, tally)
+
+
+def _adopt() -> None:
+    """Take up wishes whose run died before the database knew of them; forget those fulfilled."""
+    for chat_id, seq in list(wishes.messages(patient)):
+        known = Erasure.objects.filter(chat=chat_id, seq=seq).first()
+        chat = Chat.objects.filter(pk=chat_id).first()
+        if known is not None and known.done_at is not None:
+            wishes.forget_message(patient, chat_id, seq)
+        elif known is None and chat is not None:
+            _ask(chat_id, seq)
+            forget_chat(chat.number)
+    for user_id, texts in wishes.users(patient).items():
+        user = User.objects.filter(pk=user_id).first()
+        if user is not None and not ErasedUser.objects.filter(user=user, texts__gte=texts).exists():
+            _shut(user, texts=texts)
+
+
+def honour() -> int:
+    """Erase from the database what the bucket says is to be erased; return how much that is.
+
+    For a restore, which brings back what was written before. The objects are the next backup's.
+    """
+    count = 0
+    for chat_id, seq in list(wishes.messages(patient)):
+        if Chat.objects.filter(pk=chat_id).exists():
+            _ask(chat_id, seq)
+            count += 1
+    for user_id, texts in wishes.users(patient).items():
+        user = User.objects.filter(pk=user_id).first()
+        if user is not None:
+            _shut(user, texts=texts)
+            if texts:
+                for chat in _chats_of(user_id):
+                    _erase_rows(chat, user_id)
+            count += 1
+    return count
 
 
 def _try(erasure: Erasure, tally: Tally) -> None:
+    chat_id, seq = erasure.chat_id, erasure.seq
     try:
-        chat = Chat.objects.get(pk=erasure.chat_id)
+        chat = Chat.objects.get(pk=chat_id)
         forget_chat(chat.number)
+        wishes.note_message(patient, chat_id, seq)
         with chat_lock(chat.number) as lock:
-            _erase_from_objects(chat.pk, erasure.seq, lock, tally)
-            withdraw_exports(of=_readers(chat.pk, erasure.seq))
+            segment = _segment_of(chat_id, seq)
+            if segment is not None:
+                erase_from_segment(segment, lambda m: m["seq"] == seq, lock, tally, seq=seq)
+            withdraw_exports(of=_readers(chat_id, seq))
             Erasure.objects.filter(pk=erasure.pk).update(done_at=Now())
         step("erase.done")
+        wishes.forget_message(patient, chat_id, seq)
         tally.add(erased=1)
     except FAILURES as error:
         tally.fail(f"erasing {erasure}", error)
@@ -97,77 +184,97 @@ def _readers(chat_id: UUID, seq: int) -> Q:
     return Q(user__in=could.values("user"))
 
 
-def _erase_from_objects(chat_id: UUID, seq: int, lock: ChatLock, tally: Tally) -> None:
-    """Write the objects that hold a message again without its text; needs the chat's lock."""
-    segment = (
-        Segment.objects.select_related("chat")
-        .filter(chat=chat_id, first_seq__lte=seq, last_seq__gte=seq, purged_at=None)
-        .first()
-    )
-    if segment is None:
-        return
-    part = part_of(segment, patient)
-    for user_id, ranges in part.readers().items():
-        if contains(ranges, seq) and user_id in part.known:
-            row = HourObject.objects.filter(segment=segment, user=user_id)
-            packed = part.pack(user_id, ranges, partial(_without, part, user_id, seq))
-            _rewrite_without(part, row, user_id, packed, lock)
-            tally.add(objects=1)
-
-
-def _rewrite_without(
-    part: Part, row: QuerySet[HourObject], user_id: UUID, packed: Packed, lock: ChatLock
-) -> None:
-    """Write a user's object without the message; readers take both for right meanwhile."""
-    known = part.known[user_id]
-    sha256 = bytes.fromhex(packed.facts.sha256)
-    row.update(next_sha256=sha256)
-    step("erase.announced")
-    etag, size = write_object(part.store, part.key(user_id), packed, lock, replaces=known.etag)
-    with transaction.atomic():
-        lock.check()
-        row.update(sha256=sha256, next_sha256=None, etag=etag, size=size)
-    step("erase.rewritten")
-    for digest in filter(None, (known.sha256, known.coming)):
-        try:
-            cache.execute("DEL", f"a:{user_id}:{digest.hex()}")
-        except CacheUnavailable:
-            logger.info("a page that the cache keeps of the erased message ends by itself")
-
-
-def _without(part: Part, user_id: UUID, erased: int) -> Iterator[tuple[int, bytes]]:
-    """Yield what a user's object holds from before `db_seq`, one message without its text."""
-    for seq, raw in part.old_lines(user_id):
-        if seq != erased:
-            yield seq, raw
-            continue
-        message = message_from(raw, part.chat.id) | {"kind": Message.Kind.REMOVED, "text": ""}
-        yield seq, line_of(message).seen_by(str(user_id).encode())
-
-
-def erase_user(*, user_id: UUID) -> dict[str, Any]:
+def erase_user(*, user_id: UUID, texts: bool = False, dry_run: bool = False) -> dict[str, Any]:
     """Anonymise an account, shut it and delete its archive; report. Raises NotFound.
 
-    What they wrote stays in others' copies, under an id that names nobody.
+    What they wrote stays in others' copies, under an id that names nobody; with `texts` it goes
+    from those too, and each such message becomes a removed one.
     """
     tally = Tally()
     tally.add(objects=0)
     user = User.objects.filter(pk=user_id).first()
     if user is None:
         raise NotFound
+    if dry_run:
+        tally.add(objects=HourObject.objects.filter(user=user_id).count())
+        if texts:
+            tally.add(chats=len(_chats_of(user_id)))
+        return {"command": "erase", "dry_run": True, **tally.report()}
+    _wish(lambda: wishes.note_user(patient, user_id, texts=texts))
+    step("erase.wished")
+    erased = _shut(user, texts=texts)
+    step("erase.user")
+    _try_user(erased, tally)
+    return {"command": "erase", **tally.report()}
+
+
+def _shut(user: User, *, texts: bool) -> ErasedUser:
+    """Take a user's name, password and tokens away, and note that their archive is to go."""
     with transaction.atomic():
         ban_user(user=user)
         user.username = f"erased-{user.pk.hex}"
         user.display_name = "Erased user"
         user.set_unusable_password()
         user.save()
-        ErasedUser.objects.update_or_create(user=user, defaults={"done_at": None})
-    step("erase.user")
+        erased, _ = ErasedUser.objects.update_or_create(
+            user=user, defaults={"done_at": None, **({"texts": True} if texts else {})}
+        )
+    erased.refresh_from_db()
+    return erased
+
+
+def _try_user(erased: ErasedUser, tally: Tally) -> None:
     try:
-        _delete_prefix(user_id, tally)
+        wishes.note_user(patient, erased.user_id, texts=erased.texts)
+        if erased.texts:
+            # Their own copies say where they wrote: those go last.
+            for chat in _chats_of(erased.user_id):
+                _erase_texts(chat, erased.user_id, tally)
+                step("erase.texts")
+        _delete_prefix(erased.user_id, tally)
     except FAILURES as error:
-        tally.fail(f"erasing user {user_id}", error)
-    return {"command": "erase", **tally.report()}
+        tally.fail(f"erasing user {erased.user_id}", error)
+
+
+def _chats_of(user_id: UUID) -> list[Chat]:
+    mine = Membership.objects.filter(user=user_id).values("chat")
+    return list(Chat.objects.filter(pk__in=mine).order_by("pk"))
+
+
+def _erase_rows(chat: Chat, user_id: UUID) -> None:
+    """Take a user's texts out of the database's part of a chat, some at a time."""
+    theirs = Message.objects.filter(chat=chat.pk, sender=user_id, kind=Message.Kind.TEXT)
+    while some := list(theirs.order_by("seq").values_list("pk", flat=True)[:BATCH]):
+        with transaction.atomic():
+            Chat.objects.select_for_update(no_key=True).get(pk=chat.pk)
+            Message.objects.filter(pk__in=some).update(**NO_TEXT)
+    TrimmedSend.objects.filter(chat=chat.pk, sender=user_id).update(digest=None)
+    forget_chat(chat.number)
+
+
+def _erase_texts(chat: Chat, user_id: UUID, tally: Tally) -> None:
+    """Take a user's texts out of a chat and everybody's copies of it."""
+    sender = str(user_id)
+    with chat_lock(chat.number) as lock:
+        _erase_rows(chat, user_id)
+        for segment in Segment.objects.select_related("chat").filter(_met(chat.pk, user_id)):
+            if holds_texts_of(segment, user_id):
+                erase_from_segment(segment, lambda m: m["sender_id"] == sender, lock, tally)
+    others = Membership.objects.filter(chat=chat.pk).values("user")
+    withdraw_exports(of=Q(user__in=others))
+
+
+def _met(chat_id: UUID, user_id: UUID) -> Q:
+    """Return what says, of a segment, whether a user was in the chat during it."""
+    found = rows(
+        "SELECT s.id FROM archive_segment s WHERE s.chat_id = %(chat)s AND s.purged_at IS NULL"
+        " AND EXISTS (SELECT FROM messaging_membership m"
+        "              WHERE m.chat_id = s.chat_id AND m.user_id = %(user)s"
+        "                AND m.first_seq <= s.last_seq"
+        "                AND (m.last_seq IS NULL OR m.last_seq >= s.first_seq))",
+        {"chat": chat_id, "user": user_id},
+    )
+    return Q(pk__in=[segment_id for (segment_id,) in found])
 
 
 def _delete_prefix(user_id: UUID, tally: Tally) -> None:

@@ -93,6 +93,8 @@ class Hour:
     """Those that are right. Of the same contents only the first has them still."""
     bad: list[str] = field(default_factory=list)
     """Which objects are not there, or not what they say."""
+    half_erased: set[int] = field(default_factory=set)
+    """Messages whose text some copies have lost and others not yet: it is to be gone."""
 
     def lines(self) -> Iterator[Raw]:
         """Yield the hour's messages in seq order; raises Contradiction, Damaged."""
@@ -131,6 +133,7 @@ class Hour:
         one, two = (message_from(raw, self.chat_id) for raw in (line, other))
         if one["kind"] == _REMOVED or two["kind"] == _REMOVED:
             # An erase had not come to all copies yet.
+            self.half_erased.add(seq)
             return line if one["kind"] == _REMOVED else other
         if any(one[name] != two[name] for name in ("sender_id", "kind", "text", "sent_at")) or (
             len({one["client_id"], two["client_id"]} - {None}) > 1

@@ -20,6 +20,8 @@ from messaging.tiers import Chat, Reading, Span
 from messaging.tiers.database import DatabaseTier
 from messaging.wire import Line
 
+NO_TEXT = {"kind": "removed", "text": ""}
+"""What an erased message is."""
 PORTION = 1000
 """How many messages are in memory at once."""
 _READERS = read_sql("readers.sql")

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from archive import snapshot
+from archive import erase, snapshot
 from archive.catalog import Catalog
 from archive.hours import Damaged, hour_start
 from archive.merging import Contradiction
@@ -132,6 +132,8 @@ def restore(
         side_by_side((Listed(*one) for one in catalog.listed()), act, tally)
         for unknown in catalog.unlisted():
             tally.fail(f"chat {unknown}", Damaged("it has objects but is in no snapshot"))
+    tally.add(erased=erase.honour())
+    step("restore.honoured")
     with transaction.atomic():
         LogState.objects.update(epoch=F("epoch") + 1)
         rows(_NUMBERS, ())

@@ -18,7 +18,7 @@ from archive.catalog import Catalog
 from archive.hours import Damaged, hour_start, parse_line
 from archive.locks import chat_lock
 from archive.merging import Contradiction, Copy, Hour, Raw, read_hours
-from archive.models import Segment
+from archive.models import Erasure, Segment
 from archive.runs import Tally
 from archive.sql import read_sql
 from archive.steps import step
@@ -34,6 +34,7 @@ _MEMBERSHIPS = read_sql("restore_memberships.sql")
 _MEMBERS = read_sql("restore_members.sql")
 _INDEX = read_sql("restore_index.sql")
 _TAKE = read_sql("take_restored.sql")
+_TAKE_ERASED = read_sql("take_erased.sql")
 _DIFFERS = read_sql("restored_differs.sql")
 _SETTLE = read_sql("settle_restored.sql")
 _WATERMARK = read_sql("restore_watermark.sql")
@@ -122,6 +123,10 @@ class _Messages:
                 count += len(some)
         if count:
             self._index.add(hour, bounds)
+            Erasure.objects.bulk_create(
+                (Erasure(chat_id=self._chat_id, seq=seq) for seq in hour.half_erased),
+                ignore_conflicts=True,
+            )
             self._last = max(self._last, bounds.last)
         return count
 
@@ -230,6 +235,7 @@ def _subjects(members: list[dict[str, Any]]) -> dict[int, str]:
 
 def _take() -> int:
     """Add what was copied and is not there yet, return how many; raises Contradiction."""
+    rows(_TAKE_ERASED, ())
     if differs := rows(_DIFFERS, ()):
         raise Contradiction(f"the database has another message {differs[0][0]} than the bucket")
     with connection.cursor() as cursor:

@@ -131,7 +131,9 @@ def hour_of_key(key: str) -> int | None:
 
 def newest(store: Store) -> int | None:
     """Return the hour of the newest whole snapshot: walks back from the last, folder by folder."""
-    for year in reversed(store.folders(PREFIX)):
+    # Wishes to erase lie beside the years.
+    years = [found for found in store.folders(PREFIX) if found[len(PREFIX) :][:-1].isdecimal()]
+    for year in reversed(years):
         for day in reversed(store.folders(year)):
             for hour in reversed(store.folders(day)):
                 found = hour_of_key(hour + "manifest")

@@ -19,11 +19,13 @@ STEPS: Final = (
     *("trim.verify", "trim.verified", "trim.before", "trim.inside", "trim.after"),
     *("purge.before", "purge.inside", "purge.hidden", "purge.deleted", "purge.rows"),
     *("restore.users", "restore.blocks", "restore.chats"),
-    *("restore.chat", "restore.inside", "restore.after", "restore.epoch"),
+    *("restore.chat", "restore.inside", "restore.after"),
+    *("restore.honoured", "restore.epoch"),
     *("repair.before", "repair.after"),
     *("drill.created", "drill.restored"),
-    *("erase.asked.inside", "erase.asked", "erase.announced", "erase.rewritten", "erase.done"),
-    *("erase.user", "erase.prefix"),
+    *("erase.wished", "erase.asked.inside", "erase.asked"),
+    *("erase.announced", "erase.rewritten", "erase.done"),
+    *("erase.user", "erase.texts", "erase.prefix"),
     *("export.claimed", "export.written", "export.put", "export.ready", "export.deleted"),
 )
 """Every step there is."""

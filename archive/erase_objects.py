@@ -1,0 +1,118 @@
+"""Taking texts out of hour objects: each is written again without them, announced by its digest.
+
+Readers take what is there for right by either digest meanwhile. Needs the chat's lock throughout.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from archive.checking import part_of
+from archive.hours import Damaged, Packed, line_of, message_from
+from archive.locks import ChatLock
+from archive.models import HourObject, Segment
+from archive.parts import NO_TEXT, Part, Ranges, checked_lines
+from archive.runs import Tally
+from archive.steps import step
+from archive.store import Missing, patient
+from archive.writing import write_object
+from common.cache import CacheUnavailable, cache
+from messaging.models import Message
+
+logger = logging.getLogger(__name__)
+Which = Callable[[dict[str, Any]], bool]
+"""Says of a message whether its text is to go."""
+
+
+def erase_from_segment(
+    segment: Segment, which: Which, lock: ChatLock, tally: Tally, *, seq: int | None = None
+) -> None:
+    """Write again the objects of a segment that hold what is to go; of a seq's readers if named.
+
+    Rows that are in the database have lost their text already.
+    """
+    part = part_of(segment, patient)
+    for user_id, ranges in part.readers().items():
+        if user_id not in part.known or (seq is not None and not _holds(ranges, seq)):
+            continue
+        known = part.known[user_id]
+        packed = part.pack(user_id, ranges, partial(_without, part, user_id, which))
+        if packed.facts.sha256 == known.sha256.hex() and known.coming is None:
+            continue
+        row = HourObject.objects.filter(segment=segment, user=user_id)
+        _rewrite(part, row, user_id, packed, lock)
+        tally.add(objects=1)
+
+
+def _holds(ranges: Ranges, seq: int) -> bool:
+    return any(first <= seq <= last for first, last in ranges)
+
+
+def _rewrite(
+    part: Part, row: QuerySet[HourObject], user_id: UUID, packed: Packed, lock: ChatLock
+) -> None:
+    """Write a user's object without the text; readers take both for right meanwhile."""
+    known = part.known[user_id]
+    sha256 = bytes.fromhex(packed.facts.sha256)
+    row.update(next_sha256=sha256)
+    step("erase.announced")
+    etag, size = write_object(part.store, part.key(user_id), packed, lock, replaces=known.etag)
+    with transaction.atomic():
+        lock.check()
+        row.update(sha256=sha256, next_sha256=None, etag=etag, size=size)
+    step("erase.rewritten")
+    for digest in filter(None, (known.sha256, known.coming)):
+        try:
+            cache.execute("DEL", f"a:{user_id}:{digest.hex()}")
+        except CacheUnavailable:
+            logger.info("a page that the cache keeps of the erased message ends by itself")
+
+
+def _without(part: Part, user_id: UUID, which: Which) -> Iterator[tuple[int, bytes]]:
+    """Yield what a user's object holds from before `db_seq`, some messages without their text."""
+    for seq, raw in part.old_lines(user_id):
+        message = message_from(raw, part.chat.id)
+        if message["kind"] == Message.Kind.TEXT and which(message):
+            raw = line_of(message | NO_TEXT).seen_by(str(user_id).encode())  # noqa: PLW2901
+        yield seq, raw
+
+
+def kind_of(segment: Segment, seq: int) -> str | None:
+    """Return the kind of a message that only objects hold, by the first copy that can be read.
+
+    None when none can; raises ArchiveUnavailable.
+    """
+    part = part_of(segment, patient)
+    for user_id, ranges in part.readers().items():
+        if user_id not in part.known or not _holds(ranges, seq):
+            continue
+        try:
+            for at, raw in checked_lines(patient, part.key(user_id), part.known[user_id]):
+                if at == seq:
+                    return str(message_from(raw, part.chat.id)["kind"])
+        except (Missing, Damaged):
+            continue
+    return None
+
+
+def holds_texts_of(segment: Segment, user_id: UUID) -> bool:
+    """Say whether a user may have written in a segment: their own copy tells, if it is there."""
+    part = part_of(segment, patient)
+    known, sender = part.known.get(user_id), str(user_id)
+    if known is None:
+        return True
+    try:
+        return any(
+            message["sender_id"] == sender and message["kind"] == Message.Kind.TEXT
+            for message in (
+                message_from(raw, part.chat.id)
+                for _, raw in checked_lines(patient, part.key(user_id), known)
+            )
+        )
+    except (Missing, Damaged):
+        return True
