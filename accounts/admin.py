@@ -1,80 +1,26 @@
 """The moderators' pages for users, tokens and blocks; writes go through the services."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from rest_framework.exceptions import APIException
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+from unfold.forms import UserChangeForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from accounts import names, panels, rights, selectors, services
+from accounts import deeds, panels, rights, selectors, services
+from accounts.admin_forms import AddUserForm, SetPasswordForm
 from accounts.models import Block, Token, User
 from audit import actors
-from common.admin import LeanModelAdmin, ReadOnlyModelAdmin
-
-if TYPE_CHECKING:
-    # Django's forms are generic for the type checker only.
-    _UserForm = forms.ModelForm[User]
-else:
-    _UserForm = forms.ModelForm
-
-
-class AddUserForm(_UserForm):
-    """A new account; without a password, one can be set later."""
-
-    password = forms.CharField(
-        required=False,
-        strip=False,
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text="May be left empty.",
-    )
-
-    class Meta:
-        model = User
-        fields = ("username", "display_name")
-        widgets = {
-            "username": UnfoldAdminTextInputWidget,
-            "display_name": UnfoldAdminTextInputWidget,
-        }
-
-    def clean_username(self) -> str:
-        """Return the name in the form in which it is stored; refuse one that is taken."""
-        name = names.normal(self.cleaned_data["username"])
-        if selectors.username_taken(name):
-            raise ValidationError(services.UsernameTaken.default_detail, code="username_taken")
-        return name
-
-    def clean(self) -> dict[str, Any]:
-        """Check the password by the rules that hold for everybody."""
-        data = super().clean() or self.cleaned_data
-        if data.get("password"):
-            user = User(username=data.get("username", ""), display_name=data["display_name"])
-            try:
-                services.check_password(data["password"], user)
-            except APIException as error:
-                self.add_error("password", error.detail["password"])  # type: ignore[arg-type,call-overload,index]
-        return data
-
-
-class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]
-    """Another password for a user, or none, through the service that ends their logins too."""
-
-    def save(self, commit: bool = True) -> User:
-        """Set it."""
-        user: User = self.user
-        kept = self.cleaned_data["set_usable_password"]
-        return services.reset_password(
-            user=user, password=self.cleaned_data["password1"] if kept else None
-        )
+from common.admin import LeanModelAdmin, ReadOnlyModelAdmin, ReasonActionForm
+from common.deeds import tag
 
 
 @admin.register(User)
@@ -85,39 +31,32 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     add_form = AddUserForm
     change_password_form = SetPasswordForm
     add_form_template = None
-    list_display = ("username", "display_name", "id", "is_active", "is_staff", "date_joined")
+    list_display = ("username", "display_name", "standing", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff")
     search_fields = ("username",)
     search_help_text = "The beginning of a username, or a whole id."
     ordering = ("-pk",)
     filter_horizontal = ()
-    autocomplete_fields = ("groups",)
-    raw_id_fields = ("user_permissions",)
     actions = ("ban", "unban", "revoke_tokens")
+    action_form = ReasonActionForm
     readonly_fields = (
-        "id",
-        "username",
-        "display_name",
-        "is_active",
-        "banned_at",
-        "banned_until",
-        "ban_reason",
-        "date_joined",
-        "last_login",
-        "set_password",
+        *("whole_id", "username", "display_name", "standing", "ban_terms", "set_password"),
+        *("date_joined", "last_login"),
     )
     fieldsets = (
-        (None, {"fields": ("id", "username", "display_name", "set_password")}),
         (
-            "Standing",
+            None,
             {
                 "fields": (
-                    *("is_active", "banned_at", "banned_until", "ban_reason"),
-                    *("date_joined", "last_login"),
+                    *("username", "display_name", "standing", "ban_terms", "set_password"),
+                    *("date_joined", "last_login", "whole_id"),
                 )
             },
         ),
-        ("Admin", {"fields": ("is_staff", "is_superuser", "groups", "user_permissions")}),
+        (
+            "Rights in the admin",
+            {"fields": ("is_staff", "is_superuser", "groups")},
+        ),
     )
     add_fieldsets = ((None, {"fields": ("username", "display_name", "password")}),)
 
@@ -132,8 +71,15 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             "is_staff",
             "is_superuser",
             "groups",
-            "user_permissions",
         )
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Show the few roles there are as boxes to tick."""
+        kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None:
+            field.label, field.help_text = "Roles", ""
+        return field
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -162,6 +108,24 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             raise PermissionDenied
         return super().user_change_password(request, id, form_url)
 
+    @admin.display(description="standing")
+    def standing(self, user: User) -> SafeString:
+        """Return whether a user is banned."""
+        return tag("active", "good") if user.is_active else tag("banned", "bad")
+
+    @admin.display(description="ban")
+    def ban_terms(self, user: User) -> str | None:
+        """Return since when, until when and why a user is banned."""
+        if user.is_active or user.banned_at is None:
+            return None
+        since = f"Since {user.banned_at:{deeds.MOMENT}}, {deeds.end_of(user.banned_until)}"
+        return f"{since}: {user.ban_reason}" if user.ban_reason else f"{since}."
+
+    @admin.display(description="id")
+    def whole_id(self, user: User) -> SafeString:
+        """Return the id, which one click takes."""
+        return format_html('<code class="id">{}</code>', user.pk)
+
     @admin.display(description="password")
     def set_password(self, user: User) -> SafeString:
         """Return a link to the form that sets a password; the old one's hash is nobody's to see."""
@@ -174,39 +138,37 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     @admin.action(description="Ban: no token, session or login works", permissions=["change"])
     def ban(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Ban the selected users, but nobody who is above the one who does it."""
-        self._each(request, queryset, "Banned", lambda user: services.ban_user(user=user))
+        self._each(request, queryset, "Banned", services.ban_user)
 
     @admin.action(description="Unban: login works again", permissions=["change"])
     def unban(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Unban the selected users."""
-        self._each(request, queryset, "Unbanned", lambda user: services.unban_user(user=user))
+        self._each(request, queryset, "Unbanned", services.unban_user)
 
     @admin.action(description="Revoke all tokens", permissions=["change"])
     def revoke_tokens(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Revoke all tokens of the selected users."""
-        self._each(
-            request, queryset, "Tokens revoked", lambda user: services.revoke_tokens(user=user)
-        )
+        self._each(request, queryset, "Tokens revoked", services.revoke_tokens)
 
     def _each(
         self,
         request: HttpRequest,
         queryset: QuerySet[User],
         done: str,
-        act: Callable[[User], Any],
+        act: Callable[..., Any],
     ) -> None:
-        by = actors.of_request(request)
-        users = list(queryset)
-        for user in users:
+        by, reason = actors.of_request(request), self.reason_given(request)
+        for user in list(queryset) if reason else []:
             if not rights.above(by, user):
                 refused = f"Not done to {user}: not to yourself, and to the staff by superusers."
                 self.message_user(request, refused, messages.WARNING)
                 continue
-            act(user)
+            act(user=user, reason=reason)
             self.log_change(request, user, done)
             self.message_user(request, f"{done}: {user}.", messages.SUCCESS)
 
 
+deeds.offer_all()
 panels.offer_all()
 
 
@@ -214,7 +176,12 @@ class OfUsersAdmin(ReadOnlyModelAdmin):
     """For rows that belong to users: searched by a user's name or id, in either of its columns."""
 
     user_columns: tuple[str, ...] = ("user",)
+    related: tuple[str, ...] = ()
     search_help_text = "The beginning of a user's name, or a whole id."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows with the users that they are called by."""
+        return super().get_queryset(request).select_related(*self.related)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -234,11 +201,20 @@ class OfUsersAdmin(ReadOnlyModelAdmin):
 class BlockAdmin(OfUsersAdmin):
     """Find and lift blocks."""
 
+    related = ("blocker", "blocked")
     user_columns = ("blocker", "blocked")
-    list_display = ("id", "blocker", "blocked", "created_at")
-    list_select_related = ("blocker", "blocked")
+    list_display = ("pair", "created_at")
+    fields = ("pair", "created_at")
     search_fields = ("blocker__username", "blocked__username")
+    search_help_text = "The beginning of either user's name, or a whole id."
+    empty_text = "Nobody blocks anybody."
     actions = ("lift",)
+    action_form = ReasonActionForm
+
+    @admin.display(description="block")
+    def pair(self, block: Block) -> str:
+        """Return who blocks whom."""
+        return f"{block.blocker} blocks {block.blocked}"
 
     def has_lift_permission(self, request: HttpRequest) -> bool:
         """Whoever may delete blocks may lift them."""
@@ -247,8 +223,9 @@ class BlockAdmin(OfUsersAdmin):
     @admin.action(description="Lift the selected blocks", permissions=["lift"])
     def lift(self, request: HttpRequest, queryset: QuerySet[Block]) -> None:
         """Lift the selected blocks."""
-        for block in queryset.select_related("blocker", "blocked"):
-            services.lift_block(block=block)
+        reason = self.reason_given(request)
+        for block in queryset.select_related("blocker", "blocked") if reason else []:
+            services.lift_block(block=block, reason=reason)
             done = f"Lifted: {block.blocker} blocked {block.blocked}."
             self.log_change(request, block, done)
             self.message_user(request, done)
@@ -258,12 +235,21 @@ class BlockAdmin(OfUsersAdmin):
 class TokenAdmin(OfUsersAdmin):
     """See when tokens were used, and revoke them. Neither a token nor its digest is shown."""
 
-    list_display = ("id", "user", "created_at", "last_used_at", "expires_at", "revoked_at")
-    list_select_related = ("user",)
+    related = ("user",)
+    list_display = ("user", "state", "created_at", "last_used_at", "expires_at", "revoked_at")
     search_fields = ("user__username",)
-    fields = ("id", "user", "created_at", "last_used_at", "expires_at", "revoked_at")
+    empty_text = "No token has been issued."
+    fields = ("user", "state", "created_at", "last_used_at", "expires_at", "revoked_at")
     readonly_fields = fields
     actions = ("revoke",)
+
+    @admin.display(description="state")
+    def state(self, token: Token) -> SafeString:
+        """Return whether it lets anybody in."""
+        if token.revoked_at is not None:
+            return tag("revoked", "bad")
+        over = token.expires_at is not None and token.expires_at <= timezone.now()
+        return tag("expired", "") if over else tag("valid", "good")
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Whoever may change users may revoke their tokens, as by banning them."""

@@ -174,7 +174,7 @@ class Token(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"token {self.pk}"
+        return f"a token of {self.user}"
 
 
 class Block(models.Model):
@@ -203,4 +203,4 @@ class Block(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"block {self.pk}"
+        return f"{self.blocker} blocks {self.blocked}"

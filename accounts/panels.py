@@ -38,7 +38,7 @@ def blocks_of(request: HttpRequest, user: User) -> dict[str, Any]:
         for block in blocks
     ]
     return Table(
-        ("", "User", "Since", ""),
+        ("What", "User", "Since", "Block"),
         rows,
         "Blocks nobody, and nobody blocks them.",
         f"{reverse('admin:accounts_block_changelist')}?q={user.pk}",
@@ -59,7 +59,7 @@ def tokens_of(request: HttpRequest, user: User) -> dict[str, Any]:
         for token in tokens
     ]
     return Table(
-        ("", "Issued", "Last used", "Ended or ends"),
+        ("State", "Issued", "Last used", "Ended or ends"),
         rows,
         "No token has been issued.",
         f"{reverse('admin:accounts_token_changelist')}?q={user.pk}",

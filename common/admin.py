@@ -5,6 +5,7 @@ Nothing is counted, nothing is sorted but by the primary key, no drop-down lists
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
@@ -17,8 +18,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.functional import cached_property
 from rest_framework.exceptions import APIException
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
+from unfold.forms import ActionForm
 
-from common.deeds import Deed, DeedForm, deeds_for, panels_for
+from common.deeds import REASON_MAX_CHARS, Deed, DeedForm, deeds_for, panels_for
 
 if TYPE_CHECKING:
     # Django's admin classes are generic for the type checker only.
@@ -37,6 +39,17 @@ class AtLeast(int):
 
     def __str__(self) -> str:
         return f"more than {int(self) - 1}"
+
+
+class ReasonActionForm(ActionForm):  # type: ignore[misc]
+    """Asks why, beside what to do with the selected rows."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=REASON_MAX_CHARS,
+        label="Why",
+        widget=forms.TextInput(attrs={"placeholder": "for the audit log"}),
+    )
 
 
 class LeanPaginator(_Paginator):
@@ -115,6 +128,13 @@ class LeanModelAdmin(_ModelAdmin):
             queryset, per_page, orphans, allow_empty_first_page, page_number=max(number, 1)
         )
 
+    def reason_given(self, request: HttpRequest) -> str:
+        """Return why an action is asked for; where nothing is said, say that it must be."""
+        reason = request.POST.get("reason", "").strip()[:REASON_MAX_CHARS]
+        if not reason:
+            self.message_user(request, "Nothing was done: say why.", messages.ERROR)
+        return reason
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Delete nothing here: what ends, ends through a service."""
         return False
@@ -135,6 +155,8 @@ class LeanModelAdmin(_ModelAdmin):
                 "deeds": deeds_for(request, thing),
                 "panels": panels_for(request, thing),
                 "show_close": False,
+                "show_save_and_add_another": False,
+                "show_save_and_continue": False,
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -147,11 +169,12 @@ class LeanModelAdmin(_ModelAdmin):
         if deed not in offered:
             raise PermissionDenied
         chosen = offered[deed]
-        form = chosen.form(request.POST or None, target=thing)
+        sent = request.POST if request.method == "POST" else None
+        form = chosen.form(sent, initial=request.GET.dict(), target=thing)
         back = reverse(
             f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[thing.pk]
         )
-        if request.method == "POST" and form.is_valid() and (done := _act(chosen, request, form)):
+        if form.is_valid() and (done := _act(chosen, request, form)):
             self.message_user(request, done, messages.SUCCESS)
             return HttpResponseRedirect(chosen.then(request, thing) if chosen.then else back)
         context = {

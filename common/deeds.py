@@ -56,6 +56,11 @@ class ConfirmForm(ReasonForm):
         return typed
 
 
+def nothing(request: HttpRequest, thing: Any, data: dict[str, Any]) -> str:
+    """Do nothing, where another page does it."""
+    return ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deed:
     """Something that a button of a thing's page does, after a form has asked what must be known."""
@@ -68,15 +73,22 @@ class Deed:
     """What it does, in a sentence or two above the form."""
     may: Callable[[HttpRequest, Any], bool]
     """Whether to offer it for this thing to whoever asks; the service decides again."""
-    act: Callable[[HttpRequest, Any, dict[str, Any]], str]
-    """Does it with what the form found, by a service; returns a sentence that says what was done.
-
-    A refusal of the service (an APIException) is shown in the form.
-    """
     form: type[DeedForm] = ReasonForm
     danger: bool = False
     then: Callable[[HttpRequest, Any], str] | None = None
     """Where to go after it, where that is not the thing's page."""
+    act: Callable[[HttpRequest, Any, dict[str, Any]], str] = nothing
+    """Does it with what the form found, by a service; returns a sentence that says what was done.
+
+    A refusal of the service (an APIException) is shown in the form.
+    """
+    href: str = ""
+    """The page that does it, where another one does, from the thing's page."""
+
+    @property
+    def path(self) -> str:
+        """The page that asks and does, from the thing's page."""
+        return f"../do/{self.name}/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +154,11 @@ def permitted(permission: str) -> Callable[[HttpRequest, Any], bool]:
         return bool(request.user.has_perm(permission))
 
     return may
+
+
+def tag(text: str, state: str) -> SafeString:
+    """Return a word that stands out: `good`, `warn`, `bad` or plainly."""
+    return format_html('<span class="tag {}">{}</span>', state, text)
 
 
 def link(text: object, url: str) -> SafeString:

@@ -46,7 +46,11 @@ def moderator(transactional_db):
 
 
 def act(browser, url, action, *rows):
-    data = {"action": action, "_selected_action": [str(row.pk) for row in rows]}
+    data = {
+        "action": action,
+        "reason": "spam",
+        "_selected_action": [str(row.pk) for row in rows],
+    }
     return browser.post(url, data, follow=True)
 
 

@@ -4,6 +4,13 @@ document.addEventListener("alpine:init", () => {
   Alpine.data("theme", (chosen) => theme(chosen));
   Alpine.data("searchForm", () => searchForm());
 
+  // unfold's scroller names each of its regions alike.
+  addEventListener("load", () => {
+    const name = (area, label) => document.querySelector(`${area} .simplebar-content-wrapper`)?.setAttribute("aria-label", label);
+    name("#nav-sidebar", "Menu");
+    name("#changelist-form", "List");
+  });
+
   Alpine.data("page", () => ({
     activeTab: "general",
     sidebarMobileOpen: false,

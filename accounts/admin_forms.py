@@ -1,0 +1,67 @@
+"""The admin's forms of users; what they write goes through the services."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from rest_framework.exceptions import APIException
+from unfold.forms import AdminPasswordChangeForm
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
+
+from accounts import names, selectors, services
+from accounts.models import User
+
+if TYPE_CHECKING:
+    # Django's forms are generic for the type checker only.
+    _UserForm = forms.ModelForm[User]
+else:
+    _UserForm = forms.ModelForm
+
+
+class AddUserForm(_UserForm):
+    """A new account; without a password, one can be set later."""
+
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text="May be left empty.",
+    )
+
+    class Meta:
+        model = User
+        fields = ("username", "display_name")
+        widgets = {
+            "username": UnfoldAdminTextInputWidget,
+            "display_name": UnfoldAdminTextInputWidget,
+        }
+
+    def clean_username(self) -> str:
+        """Return the name in the form in which it is stored; refuse one that is taken."""
+        name = names.normal(self.cleaned_data["username"])
+        if selectors.username_taken(name):
+            raise ValidationError(services.UsernameTaken.default_detail, code="username_taken")
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Check the password by the rules that hold for everybody."""
+        data = super().clean() or self.cleaned_data
+        if data.get("password"):
+            user = User(username=data.get("username", ""), display_name=data["display_name"])
+            try:
+                services.check_password(data["password"], user)
+            except APIException as error:
+                self.add_error("password", error.detail["password"])  # type: ignore[arg-type,call-overload,index]
+        return data
+
+
+class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]
+    """Another password for a user, or none, through the service that ends their logins too."""
+
+    def save(self, commit: bool = True) -> User:
+        """Set it."""
+        user: User = self.user
+        kept = self.cleaned_data["set_usable_password"]
+        return services.reset_password(
+            user=user, password=self.cleaned_data["password1"] if kept else None
+        )
