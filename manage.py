@@ -13,10 +13,13 @@ def main() -> None:
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415
 
+        from common import context  # noqa: PLC0415
         from config.environment import load_stack_environment  # noqa: PLC0415
     except ImportError as error:
         sys.exit(f"{error}: run `make install`, and this with .venv/bin/python.")
     load_stack_environment()
+    # Whatever a command logs, in whichever thread, is known by it.
+    context.process |= {"command": " ".join(sys.argv[1:2]), "run_id": context.new_id()}
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if len(sys.argv) > 1 and sys.argv[1] in LONG_COMMANDS:
         os.environ.setdefault("DB_TRANSACTION_TIMEOUT_MS", "0")

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from accounts import selectors
 from common.cache import FRESH_LUA, CacheRefused, CacheUnavailable, Script, cache
+from common.context import current
 from common.limits import LIMIT_LUA, NOT_ASKED, Asked
 
 logger = logging.getLogger(__name__)
@@ -79,10 +80,12 @@ def admit(token: str, asked: Asked) -> tuple[UUID | None, Sequence[Any] | None]:
     except CacheUnavailable:
         answer = None
     if answer is not None and answer[0]:
-        return UUID(answer[0].decode()), answer[1] if len(answer) > 1 else None
+        user_id = current.user_id = UUID(answer[0].decode())
+        return user_id, answer[1] if len(answer) > 1 else None
     holder = selectors.token_holder(token_digest)
     if holder is None:
         return None, None
+    current.user_id = holder.user_id
     left = None
     if answer is not None:
         _, lease, now, generation = answer

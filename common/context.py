@@ -11,24 +11,27 @@ from itertools import count
 from os import register_at_fork, urandom
 from typing import Any
 
+REQUEST_ID_HEADER = "X-Request-ID"
 _SOUND = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}").fullmatch
 
 
 class _Current(threading.local):
     """What this thread is doing."""
 
+    request: Any = None
+    """The request that is being answered."""
     request_id = ""
-    """The request that is being answered, or that sent the task."""
     user_id: Any = None
     """Who asks, once that is known."""
-    route = ""
-    task = ""
-    task_id = ""
-    run_id = ""
-    """A command's, or a task's own."""
 
 
 current = _Current()
+
+process: dict[str, str] = {}
+"""What this process is doing as a whole: its command's `run_id`, its task's `task_id`.
+
+A worker's process does one task at a time, in as many threads as it likes.
+"""
 
 
 class _Ids:
@@ -56,6 +59,18 @@ def sound_id(text: str) -> bool:
     return _SOUND(text) is not None
 
 
-def clear() -> None:
-    """Forget what this thread was doing."""
-    current.__dict__.clear()
+def shown() -> dict[str, str]:
+    """Return what is being done, by name, for a line of the log."""
+    found = dict(process)
+    request = current.request
+    if current.request_id:
+        found["request_id"] = current.request_id
+    if request is not None:
+        match = request.resolver_match
+        if match is not None and match.view_name:
+            found["route"] = match.view_name
+        # A session's user, where somebody has asked for them; not fetched for a line of the log.
+        user_id = current.user_id or getattr(getattr(request, "_cached_user", None), "pk", None)
+        if user_id is not None:
+            found["user_id"] = user_id.decode() if type(user_id) is bytes else str(user_id)
+    return found

@@ -19,9 +19,10 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
 
-from common import counts
+from common import context, counts
 from common.counts import Counter, Histogram
 from common.wsgi import finish_body
+from config import requests
 
 NO_ROUTE = "none"
 TOO_LARGE = 413
@@ -101,15 +102,42 @@ def totals(run_folder: Path | None = None) -> dict[counts.Series, float]:
 
 
 class CountingHandler(WSGIHandler):
-    """Django's handler, which counts its answers and the time that they took."""
+    """Django's handler, which names requests, counts their answers and tells of slow ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trusting = settings.TRUST_REQUEST_ID
+        slow = settings.SLOW_REQUEST_MS / 1000 or float("inf")
+        self._told_above = slow if settings.ACCESS_LOG == "off" else 0.0
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request and count it."""
         started = perf_counter()
+        current = context.current
+        request_id = request.META.get("HTTP_X_REQUEST_ID") if self._trusting else None
+        if request_id is None or not context.sound_id(request_id):
+            request_id = context.new_id()
+        request.request_id = current.request_id = request_id  # type: ignore[attr-defined]
+        current.request, current.user_id = request, None
         response = super().get_response(request)
         if not request._read_started or response.status_code == TOO_LARGE:  # type: ignore[attr-defined]  # noqa: SLF001
             finish_body(request, response)
-        count(request.resolver_match, response, perf_counter() - started)
+        seconds = perf_counter() - started
+        count(request.resolver_match, response, seconds)
+        if seconds > self._told_above:
+            requests.tell(request, response, seconds)
+        current.request = None
+        current.request_id = ""
+        return response
+
+
+class UsualHandler(CountingHandler):
+    """The handler of whatever comes from a browser."""
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer, and say under which id."""
+        response = super().get_response(request)
+        response.headers[context.REQUEST_ID_HEADER] = request.request_id  # type: ignore[attr-defined]
         return response
 
 

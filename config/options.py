@@ -163,6 +163,36 @@ BODY_MAX_BYTES = _number(
 LOG_LEVEL = _text(
     _S, "LOG_LEVEL", "INFO", "The least severe line logged: DEBUG, INFO, WARNING, ERROR."
 )
+LOG_FORMAT = _text(
+    _S, "LOG_FORMAT", "line", "How lines of the log look: `line`, for people, or `json`."
+)
+ACCESS_LOG = _text(
+    _S,
+    "ACCESS_LOG",
+    "cold",
+    "Which answers the log tells: `off`, `cold` (all but polls, sends, pages of messages, probes "
+    "and files), `all`.",
+)
+SLOW_REQUEST_MS = _number(
+    _S,
+    "SLOW_REQUEST_MS",
+    1000,
+    "ms",
+    "The log tells of a request that takes longer; 0 for none.",
+)
+SLOW_QUERY_MS = _number(
+    _S,
+    "SLOW_QUERY_MS",
+    500,
+    "ms",
+    "The log tells of a statement that takes longer, without its parameters; 0 for none.",
+)
+TRUST_REQUEST_ID = _flag(
+    _S,
+    "TRUST_REQUEST_ID",
+    False,
+    "Take a request's id from its `X-Request-ID`; only where a proxy of yours always sets it.",
+)
 
 _O = "Watching it"
 METRICS_TOKEN = _text(

@@ -16,6 +16,7 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from environs import Env, EnvError
 
+from common import logs
 from config import admin_pages, options
 
 # Django's generic classes can't be subscripted at run time without it: ModelAdmin[User].
@@ -31,6 +32,11 @@ try:
     CSRF_TRUSTED_ORIGINS = options.CSRF_TRUSTED_ORIGINS.read(env)
     BODY_MAX_BYTES = options.BODY_MAX_BYTES.read(env)
     LOG_LEVEL = options.LOG_LEVEL.read(env).upper()
+    LOG_FORMAT = options.LOG_FORMAT.read(env)
+    ACCESS_LOG = options.ACCESS_LOG.read(env)
+    SLOW_REQUEST_MS = options.SLOW_REQUEST_MS.read(env)
+    SLOW_QUERY_MS = options.SLOW_QUERY_MS.read(env)
+    TRUST_REQUEST_ID = options.TRUST_REQUEST_ID.read(env)
 
     METRICS_TOKEN = options.METRICS_TOKEN.read(env)
     METRICS_ALLOWED = options.METRICS_ALLOWED.read(env)
@@ -416,27 +422,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 
-# Logs: readable lines on stderr ------------------------------------------------------------------
+# Logs: lines on stderr ---------------------------------------------------------------------------
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-    },
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
-    },
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        # Django attaches handlers of its own; everything goes through the one above.
-        "django": {"handlers": [], "propagate": True},
-        "django.server": {"handlers": [], "propagate": True},
-        # A wrong Host header is its sender's fault, and could fill the log: the answer says it.
-        "django.security.DisallowedHost": {"handlers": [], "propagate": False},
-        # Three lines for every task, of which some run each minute; failures still show.
-        "celery.beat": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
-        "celery.worker.strategy": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
-        "celery.app.trace": {"level": "DEBUG" if LOG_LEVEL == "DEBUG" else "WARNING"},
-    },
-}
+if LOG_FORMAT not in {"line", "json"}:
+    sys.exit(f"LOG_FORMAT is {LOG_FORMAT!r}; it must be line or json.")
+if ACCESS_LOG not in {"off", "cold", "all"}:
+    sys.exit(f"ACCESS_LOG is {ACCESS_LOG!r}; it must be off, cold or all.")
+LOGGING = logs.config(LOG_FORMAT, LOG_LEVEL)

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery, bootsteps, signals
 
+from common import context
 from common.cache import CacheUnavailable, cache
 
 ALIVE_KEY, TASKS_KEY = "ops:alive", "ops:tasks"
@@ -21,6 +22,8 @@ SCHEDULER_LATE_SECONDS = 180.0
 """The scheduler speaks whenever it sends a task: at least once a minute."""
 SENT_AT = "strata_sent_at"
 """The header of a task that says when it was sent."""
+REQUEST_ID = "strata_request_id"
+"""The header of a task that says in which request it was sent, for the log."""
 
 
 def say(process: str) -> None:
@@ -67,29 +70,35 @@ def _on_scheduler(**kwargs: Any) -> None:
 def _on_publish(headers: dict[str, Any] | None = None, **kwargs: Any) -> None:
     if headers is not None:
         headers[SENT_AT] = time.time()
+        if context.current.request_id:
+            headers[REQUEST_ID] = context.current.request_id
     if _in_scheduler:
         say("beat")
 
 
-def _on_start(task: Any = None, **kwargs: Any) -> None:
+def _on_start(task: Any = None, task_id: str = "", **kwargs: Any) -> None:
     task.request.strata_started = time.time()
+    context.process |= {"task": task.name, "task_id": task_id}
+    if request_id := getattr(task.request, REQUEST_ID, None):
+        context.process["request_id"] = str(request_id)
 
 
 def _on_end(task: Any = None, state: str | None = None, retval: Any = None, **kwargs: Any) -> None:
     """Add a run to the counts: tasks of ours return False when something of it failed."""
     ended = time.time()
     ok = state == "SUCCESS" and retval is not False
-    name = task.name
     commands = [
-        ("HINCRBY", TASKS_KEY, f"{name} {'ok' if ok else 'failed'}", 1),
-        ("HSET", TASKS_KEY, f"{name} last", int(ended)),
+        ("HINCRBY", TASKS_KEY, f"{task.name} {'ok' if ok else 'failed'}", 1),
+        ("HSET", TASKS_KEY, f"{task.name} last", int(ended)),
         (
-            *("HINCRBYFLOAT", TASKS_KEY, f"{name} seconds"),
+            *("HINCRBYFLOAT", TASKS_KEY, f"{task.name} seconds"),
             f"{ended - getattr(task.request, 'strata_started', ended):.3f}",
         ),
     ]
+    for name in ("task", "task_id", "request_id"):
+        context.process.pop(name, None)
     if ok:
-        commands.append(("HSET", TASKS_KEY, f"{name} last_ok", int(ended)))
+        commands.append(("HSET", TASKS_KEY, f"{task.name} last_ok", int(ended)))
     _write(*commands)
 
 

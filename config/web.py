@@ -23,6 +23,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from common import logs
 from config import options
 
 # A worker that has not begun to serve by then is not waited for before the next one is replaced.
@@ -60,6 +61,7 @@ def make_server(env: Env) -> WebServer:
         "respawn_interval": RESPAWN_SECONDS,
         "workers_kill_timeout": options.WEB_GRACE_SECONDS.read(env),
         "log_level": LogLevels.warning,
+        "log_dictconfig": logs.granian_config(options.LOG_FORMAT.read(env)),
         "http1_settings": HTTP1Settings(),
     }
     if path:

@@ -18,6 +18,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
 from django.http import HttpResponse
 
+from common.context import REQUEST_ID_HEADER
 from common.wsgi import ChunkedBodies
 from config import counting
 
@@ -53,7 +54,8 @@ class BareHandler(counting.CountingHandler):
         self, environ: dict[str, Any], start_response: Any
     ) -> Iterable[bytes]:
         """Answer a request."""
-        response = self.get_response(WSGIRequest(environ))
+        request = WSGIRequest(environ)
+        response = self.get_response(request)
         if isinstance(response, HttpResponse):
             # Else the server would send the answer in chunks.
             response.headers["Content-Length"] = str(len(response.content))
@@ -64,6 +66,7 @@ class BareHandler(counting.CountingHandler):
             [
                 *response.items(),
                 *(("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()),
+                (REQUEST_ID_HEADER, request.request_id),  # type: ignore[attr-defined]
             ],
         )
         # What Django does by signals at a request's end, where there is something to do.
@@ -79,7 +82,7 @@ class Application:
 
     def __init__(self) -> None:
         self.bare = BareHandler()
-        self.usual = counting.CountingHandler()
+        self.usual = counting.UsualHandler()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request."""

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from accounts import tokens
 from accounts.authentication import authenticate_token
 from common.cache import CacheUnavailable
+from common.context import current
 from common.counts import Histogram
 from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Unavailable
 from common.ids import parse_id
@@ -132,6 +133,7 @@ class GetMessagesView(Quick, Verb):
             return None
         if found[0] == b"who" or found[0] == b"other":
             return None
+        current.user_id = cursor.user_id
         CURSOR_AGE.observe(time() - cursor.at / 1e6)
         headers = headers_of(POLLS, found[2])
         if found[0] == b"idle":
@@ -236,6 +238,7 @@ class HistoryView(Quick, GenericAPIView[Any]):
             return None
         if found[0] not in (b"page", b"often"):
             return None
+        current.user_id = found[1]
         headers = headers_of(READS, found[2])
         try:
             page = _page_from_cache(chat_id, found, before, after, limit)

@@ -4,15 +4,21 @@ The server bounds its statements and transactions itself, but a server that is s
 bounds nothing, and a request would wait for as long as that lasts.
 """
 
+import logging
+from time import perf_counter
 from typing import Any
 
 import psycopg
 from django.conf import settings
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
 from psycopg.abc import RV, PQGen
 from psycopg.errors import _WaitTimeout
 
+from common import sql
 from common.counts import Counter
+
+slow = logging.getLogger("strata.slow")
 
 GRACE_SECONDS = 3.0
 """What an answer may take beyond the longest transaction, before the server counts as gone."""
@@ -40,6 +46,36 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError("the database server does not answer") from error
 
 
+class TimedCursor(CursorWrapper):
+    """A cursor that tells of statements that took longer than SLOW_QUERY_MS."""
+
+    def _execute(self, sql: str, params: Any, *ignored: Any) -> Any:
+        started = perf_counter()
+        try:
+            return super()._execute(sql, params, *ignored)  # type: ignore[misc]
+        finally:
+            _tell(sql, perf_counter() - started)
+
+    def _executemany(self, sql: str, param_list: Any, *ignored: Any) -> Any:
+        started = perf_counter()
+        try:
+            return super()._executemany(sql, param_list, *ignored)  # type: ignore[misc]
+        finally:
+            _tell(sql, perf_counter() - started)
+
+
+def _tell(statement: str, seconds: float) -> None:
+    if seconds * 1000 < settings.SLOW_QUERY_MS:
+        return
+    name = sql.shown(statement)
+    slow.warning(
+        "slow query: %s took %.1f ms",
+        name,
+        seconds * 1000,
+        extra={"statement": name, "duration_ms": round(seconds * 1000, 1)},
+    )
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's backend with bounded connections."""
 
@@ -53,3 +89,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection.__class__ = BoundedConnection
             connection.longest_wait = limit / 1000 + GRACE_SECONDS
         return connection
+
+    def make_cursor(self, cursor: Any) -> CursorWrapper:
+        """Return a cursor, timed where SLOW_QUERY_MS is set."""
+        return TimedCursor(cursor, self) if settings.SLOW_QUERY_MS else super().make_cursor(cursor)

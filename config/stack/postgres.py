@@ -16,7 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+from environs import Env
 
+from config import options
 from config.stack.errors import StackError
 from config.stack.orphans import working_in
 from config.stack.process import (
@@ -47,6 +49,10 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] ",
+    # No parameter and no row goes into the log: they are what people write to each other.
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_error_verbosity": "terse",
 }
 # Tried in this order where we are root, whom PostgreSQL refuses.
 ACCOUNTS = ("postgres", "nobody")
@@ -117,7 +123,8 @@ class Postgres(Server):
 
     def program(self) -> Program:
         """Return the server's program."""
-        settings = {**SETTINGS, "port": str(self.port)}
+        slow = options.SLOW_QUERY_MS.read(Env()) or -1
+        settings = {**SETTINGS, "port": str(self.port), "log_min_duration_statement": str(slow)}
         arguments = [part for key in settings for part in ("-c", f"{key}={settings[key]}")]
         return self._as_program(
             "postgres", self._account(), "-D", str(self.data), *arguments, folder=self.data

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from common.sql import read
+
 FOLDER = Path(__file__).parent
 
 
 def read_sql(name: str) -> str:
     """Return the text of a statement's file."""
-    return (FOLDER / name).read_text(encoding="utf-8")
+    return read(FOLDER / name)
