@@ -13,7 +13,7 @@ PRODUCTION := DEBUG=false DATA_DIR=/nonexistent ALLOWED_HOSTS=chat.example \
 	SECRET_KEY=0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ \
 	DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 ARGS ?=
-ROOMS := accounts archive audit chats clients common config groups messaging overview scripts
+ROOMS := accounts archive audit chats clients common config groups messaging moderation overview scripts
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo bench test soak lint format requirements clean usable

@@ -15,9 +15,18 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from archive.hours import hour_from
 from archive.runs import FAILURES, Shower, Silent
+from audit import actors
+from audit.models import Action
+from audit.services import Target, record
 
 logger = logging.getLogger("archive")
 INTERRUPTED = 130
+_OF_DJANGO = frozenset(
+    {
+        *("verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color"),
+        *("skip_checks", "json"),
+    }
+)
 
 
 class Bar:
@@ -71,11 +80,37 @@ class ArchiveCommand(BaseCommand):
             )
         parser.add_argument("--json", action="store_true", help="print the report as one JSON line")
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Remember what is asked, for the audit log."""
+        self.asked = {
+            name: str(value)
+            for name, value in options.items()
+            if name not in _OF_DJANGO and value not in (None, False, "", [])
+        }
+        return super().execute(*args, **options)
+
+    def note(self, name: str) -> None:
+        """Record who runs this by hand, before it begins: a run that is killed is in the log too.
+
+        Not where it only says what it would do.
+        """
+        if "dry_run" in self.asked:
+            return
+        action, target = Action(name) if name in Action.values else None, Target("archive", name)
+        if name == "erase" and "user" in self.asked:
+            action, target = Action.ERASE_USER, Target("user", self.asked["user"])
+        elif name == "erase":
+            place = f"{self.asked.get('chat')}/{self.asked.get('seq')}"
+            action, target = Action.REDACT, Target("message", place)
+        if action is not None:
+            record(action, by=actors.process(), target=target, after={"asked": self.asked})
+
     def finish(self, run: Callable[[Shower], dict[str, Any]], *, as_json: bool) -> None:
         """Run, report in one line here and one in the log, and exit with the right status."""
         name = self.__module__.rpartition(".")[2]
         bar = Bar(name) if sys.stderr.isatty() and not as_json else None
         try:
+            self.note(name)
             report = run(bar or Silent())
         except KeyboardInterrupt:
             self.stderr.write(f"{name}: interrupted. What was recorded stands; run it again.")

@@ -354,6 +354,22 @@ TOKEN_LIFETIME_DAYS = _number(
     _M, "TOKEN_LIFETIME_DAYS", 0, "days", "A token ends this long after login; 0 for never."
 )
 
+_R = "Moderation"
+REPORT_TEXT_DAYS = _number(
+    _R,
+    "REPORT_TEXT_DAYS",
+    30,
+    "days",
+    "A closed report keeps the message's text as it was reported this long.",
+)
+BREAK_GLASS_MINUTES = _number(
+    _R,
+    "BREAK_GLASS_MINUTES",
+    60,
+    "minutes",
+    "A moderator who has given a reason may read a private chat this long.",
+)
+
 _L = "Limits"
 LIMIT_FREE_ADDRESSES = _names(
     _L,

@@ -72,6 +72,8 @@ try:
     MESSAGE_MAX_CHARS = options.MESSAGE_MAX_CHARS.read(env)
     FANOUT_MAX_MEMBERS = options.FANOUT_MAX_MEMBERS.read(env)
     TOKEN_LIFETIME_DAYS = options.TOKEN_LIFETIME_DAYS.read(env)
+    REPORT_TEXT_DAYS = options.REPORT_TEXT_DAYS.read(env)
+    BREAK_GLASS_MINUTES = options.BREAK_GLASS_MINUTES.read(env)
 
     LIMIT_FREE_ADDRESSES = options.networks(options.LIMIT_FREE_ADDRESSES.read(env))
     LIMIT_SENDS_PER_MINUTE = options.LIMIT_SENDS_PER_MINUTE.read(env)
@@ -125,6 +127,7 @@ INSTALLED_APPS = [
     "chats",
     "groups",
     "archive",
+    "moderation",
     "overview",
     "config",
 ]
@@ -293,12 +296,16 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "groups", "description": "Groups, who is in them and as what."},
         {"name": "messaging", "description": "Receiving: what is new, and what there was."},
         {"name": "archive", "description": "What cold storage holds for you, to list and take."},
+        {"name": "moderation", "description": "Reporting a message or a user to the moderators."},
         {"name": "service", "description": "The service itself, for programs that watch it."},
     ],
     "ENUM_NAME_OVERRIDES": {
         "ChatKind": "messaging.models.Chat.Kind",
         "MessageKind": "messaging.models.Message.Kind",
         "Role": "messaging.models.Membership.Role",
+        "ReportKind": "moderation.models.Kind",
+        "ReportReason": "moderation.models.Reason",
+        "ReportState": "moderation.models.State",
     },
     # The pages' scripts come from our own origin.
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -408,6 +415,11 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "note-figures": {"task": "config.tasks.note_figures", "schedule": 60.0},
     "measure": {"task": "config.tasks.measure", "schedule": crontab(minute="*/15")},
     "save-last-used": {"task": "accounts.tasks.save_last_used", "schedule": 60.0},
+    "redact": {"task": "moderation.tasks.redact", "schedule": 60.0},
+    "forget-reported-texts": {
+        "task": "moderation.tasks.forget_reported_texts",
+        "schedule": 3600.0,
+    },
     "end-bans": {"task": "accounts.tasks.end_bans", "schedule": 60.0},
     "delete-dead-tokens": {"task": "accounts.tasks.delete_dead_tokens", "schedule": 3600.0},
     # Two minutes past each hour: nothing dated in the hour before can be committed any more.

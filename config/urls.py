@@ -17,6 +17,7 @@ urlpatterns = [
     path("", include("groups.urls")),
     path("", include("accounts.urls")),
     path("", include("archive.urls")),
+    path("", include("moderation.urls")),
     path("", views.RootView.as_view(), name="root"),
     path("healthz", views.LivenessView.as_view(), name="healthz"),
     path("readyz", views.ReadinessView.as_view(), name="readyz"),

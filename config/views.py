@@ -40,7 +40,15 @@ VERBS = (
     "/send_message_to_group",
     "/get_messages",
 )
-MORE_VERBS = ("/login", "/logout", "/unblock_user", "/set_group_role", "/export")
+MORE_VERBS = (
+    "/login",
+    "/logout",
+    "/unblock_user",
+    "/set_group_role",
+    "/export",
+    "/report_message",
+    "/report_user",
+)
 READS = (
     ("me", "/users/me/"),
     ("user", "/users/{id}/"),
@@ -53,6 +61,7 @@ READS = (
     ("blocks", "/blocks/"),
     ("archive", "/archive/"),
     ("exports", "/exports/"),
+    ("reports", "/reports/"),
 )
 PAGES = ("/docs/", "/schema/", "/admin/", "/healthz", "/readyz", "/metrics")
 SOME_ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"

@@ -32,6 +32,8 @@ FIELDS = {
     "/send_message_to_group": {"group_id", "text", "client_id"},
     "/get_messages": {"cursor", "limit"},
     "/export": set(),
+    "/report_message": {"chat_id", "seq", "reason", "comment"},
+    "/report_user": {"user_id", "reason", "comment"},
 }
 OPEN = {"/register", "/login"}
 

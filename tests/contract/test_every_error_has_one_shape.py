@@ -21,6 +21,8 @@ ROUTES: dict[str, dict[str, Any]] = {
     "/remove_user_from_group": {"group_id": "", "user_id": ""},
     "/set_group_role": {"group_id": "", "user_id": "", "role": "admin"},
     "/send_message_to_group": {"group_id": "", "text": "x"},
+    "/report_message": {"chat_id": "", "seq": 1, "reason": "spam"},
+    "/report_user": {"user_id": "", "reason": "spam"},
     "/get_messages": {"limit": 5},
 }
 # An id of nothing, the same in every process that collects these tests.
@@ -37,6 +39,7 @@ READS = [
     f"/groups/{NOBODY}/",
     f"/groups/{NOBODY}/members/",
     "/blocks/",
+    "/reports/",
 ]
 OPEN = {"/register", "/login"}
 

@@ -37,9 +37,11 @@ def test_the_document_names_every_route(server: Server) -> None:
         "/logout",
         "/unblock_user",
         "/set_group_role",
+        "/report_message",
+        "/report_user",
     ):
         assert set(paths[route]) & {"post"}, route
-    for start in ("/users/me/", "/chats/", "/groups/", "/blocks/"):
+    for start in ("/users/me/", "/chats/", "/groups/", "/blocks/", "/reports/"):
         assert start in paths
     assert any(path.startswith("/chats/{") and path.endswith("/messages/") for path in paths)
 

@@ -1,0 +1,1 @@
+"""Reports, the queue of cases, roles, and private chats read for a recorded reason."""

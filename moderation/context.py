@@ -1,0 +1,96 @@
+"""What a moderator reads to understand a case: what was said around it, what there was before."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from accounts import selectors as users
+from accounts.models import Block
+from audit import actors
+from audit.actors import Actor
+from audit.models import Action, Entry
+from audit.services import record
+from common.errors import NotFound
+from messaging import history
+from moderation.cases import cases_for, target_of
+from moderation.models import Case, Kind, Report
+from moderation.reading import ChatPage, page_of
+
+AROUND = 10
+"""So many messages before the one reported, and so many after it."""
+SHOWN = 20
+OF_THE_STANDING = (
+    Action.BAN, Action.UNBAN, Action.BAN_ENDED, Action.REMOVE_MEMBER, Action.REVOKE_TOKENS,
+    Action.CHANGE_ROLE, Action.ERASE_USER,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Background:
+    """What is known of a reported user."""
+
+    cases: list[Case] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    blocked_by: int = 0
+    """How many users block them; counted up to a bound."""
+
+
+def read_context(*, case_id: UUID, by: Actor | None = None) -> ChatPage:
+    """Return the messages around a reported one, as far as a reporter could see them; recorded.
+
+    Empty where nothing of it is left. Raises NotYours, NotFound, Unavailable.
+    """
+    by = by or actors.current()
+    case = cases_for(by).select_related("user", "chat").filter(pk=case_id).first()
+    if case is None or case.kind != Kind.MESSAGE or case.chat_id is None or case.seq is None:
+        raise NotFound
+    window = _window(case.chat_id, case.seq, case)
+    page = page_of(case.chat_id, limit=0, within=window) if window else ChatPage()
+    with transaction.atomic():
+        record(Action.CASE_READ, by=by, target=target_of(case), after=page.read())
+    return page
+
+
+def background_of(case: Case) -> Background:
+    """Return what there was about a reported user before; for whoever may read the case."""
+    return Background(
+        cases=list(
+            Case.objects.filter(user=case.user_id)
+            .exclude(pk=case.pk)
+            .select_related("closed_by")
+            .order_by("-pk")[:SHOWN]
+        ),
+        entries=list(
+            Entry.objects.filter(target_id=str(case.user_id), action__in=OF_THE_STANDING).order_by(
+                "-pk"
+            )[:SHOWN]
+        ),
+        blocked_by=Block.objects.filter(
+            pk__in=Block.objects.filter(blocked=case.user_id).values("pk")[: users.SEARCH_MAX_USERS]
+        ).count(),
+    )
+
+
+def trail_of(case: Case) -> QuerySet[Entry]:
+    """Return what was done about a case, oldest first."""
+    return Entry.objects.filter(target_id=str(case.pk)).order_by("pk")
+
+
+def reports_of(case: Case) -> QuerySet[Report]:
+    """Return a case's reports with who made them, newest first."""
+    return Report.objects.filter(case=case).select_related("reporter").order_by("-pk")
+
+
+def _window(chat_id: UUID, seq: int, case: Case) -> tuple[int, int] | None:
+    """Return the seqs around a message that one of its reporters could see."""
+    for report in Report.objects.filter(case=case).order_by("pk")[:SHOWN]:
+        try:
+            stretches = history.view(chat_id, report.reporter_id).stretches
+        except NotFound:
+            continue
+        for first, last in stretches:
+            if first <= seq <= last:
+                return max(first, seq - AROUND), min(last, seq + AROUND)
+    return None
