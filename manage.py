@@ -14,6 +14,7 @@ def main() -> None:
         from django.core.management import execute_from_command_line  # noqa: PLC0415
 
         from common import context  # noqa: PLC0415
+        from config import traced  # noqa: PLC0415
         from config.environment import load_stack_environment  # noqa: PLC0415
     except ImportError as error:
         sys.exit(f"{error}: run `make install`, and this with .venv/bin/python.")
@@ -23,7 +24,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if len(sys.argv) > 1 and sys.argv[1] in LONG_COMMANDS:
         os.environ.setdefault("DB_TRANSACTION_TIMEOUT_MS", "0")
-    execute_from_command_line(sys.argv)
+    with traced.command("".join(sys.argv[1:2])):
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

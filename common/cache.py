@@ -205,6 +205,18 @@ class Cache:
 cache = Cache()
 
 
+_names: dict[str, str] = {}
+
+
+def command_name(packed: bytes) -> str:
+    """Return the name of a packed command, or of the script that it runs: `HGET`, `poll`."""
+    parts = packed.split(b"\r\n", 5)
+    name = parts[2].decode("ascii", "replace")
+    if name == "EVALSHA":
+        return _names.get(parts[4].decode("ascii", "replace"), name)
+    return name
+
+
 class Script:
     """Named Lua files beside the module that runs them: one script, one round trip, atomic.
 
@@ -214,6 +226,7 @@ class Script:
     def __init__(self, *paths: Path) -> None:
         self.source = b"\n".join(path.read_bytes() for path in paths)
         self.digest = sha1(self.source, usedforsecurity=False).hexdigest()
+        _names[self.digest] = paths[-1].stem
 
     def __call__(self, keys: Sequence[Argument], args: Sequence[Argument] = ()) -> Any:
         """Run the script; a server that has forgotten it (a restart) is sent its source again."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from itertools import count
 from os import register_at_fork, urandom
 from typing import Any
@@ -32,6 +33,10 @@ process: dict[str, str] = {}
 
 A worker's process does one task at a time, in as many threads as it likes.
 """
+
+
+trace_id: Callable[[], str] | None = None
+"""Returns the present trace's id, where traces are on (`config/tracing.py`)."""
 
 
 class _Ids:
@@ -62,6 +67,8 @@ def sound_id(text: str) -> bool:
 def shown() -> dict[str, str]:
     """Return what is being done, by name, for a line of the log."""
     found = dict(process)
+    if trace_id is not None and (trace := trace_id()):
+        found["trace_id"] = trace
     request = current.request
     if current.request_id:
         found["request_id"] = current.request_id

@@ -28,7 +28,13 @@ FIELDS = (
     "status_code",
 )
 """The fields that a line may be given with `extra`, beside those of `common.context`."""
-SHORT = {"request_id": "request", "user_id": "user", "task_id": "task", "run_id": "run"}
+SHORT = {
+    "request_id": "request",
+    "user_id": "user",
+    "task_id": "task",
+    "run_id": "run",
+    "trace_id": "trace",
+}
 # What PostgreSQL says of a row that it refused holds its values, a message's text among them.
 _ROW = re.compile(r"\s*\b(?:DETAIL|CONTEXT|QUERY):.*", re.DOTALL)
 _TIME = "%Y-%m-%dT%H:%M:%S"

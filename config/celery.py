@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.signals import beat_init, worker_init
 
-from config import signs
+from config import signs, traced
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -14,3 +15,5 @@ app = Celery("strata")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 signs.listen(app)
+worker_init.connect(traced.on_worker, weak=False)
+beat_init.connect(traced.on_scheduler, weak=False)

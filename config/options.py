@@ -218,6 +218,14 @@ METRICS_DIR = _text(
     "below `DATA_DIR/run`.",
 )
 
+OTEL_EXPORTER_OTLP_ENDPOINT = _text(
+    _O,
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "",
+    "Where traces are sent by OTLP over HTTP (`http://collector:4318`); if empty there are none. "
+    "OpenTelemetry's other variables, such as `OTEL_TRACES_SAMPLER`, hold as well.",
+)
+
 _H = "HTTPS"
 SECURE_SSL_REDIRECT = _flag(
     _H, "SECURE_SSL_REDIRECT", True, "Redirect plain HTTP to HTTPS, `/healthz`, `/readyz` aside."

@@ -20,11 +20,12 @@ from django.http import HttpResponse
 
 from common.context import REQUEST_ID_HEADER
 from common.wsgi import ChunkedBodies
-from config import counting
+from config import counting, traced
 
 # Before the URLs are loaded, and with them what counts.
 counting.share(settings.DATA_DIR / "run")
 django.setup(set_prefix=False)
+traced.start("web")
 
 LONGEST_TRANSACTION_MS = 10_000
 if not 0 < settings.DB_TRANSACTION_TIMEOUT_MS <= LONGEST_TRANSACTION_MS:
