@@ -1,0 +1,97 @@
+"""A page that is watched: its console, its requests, its accessibility."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Page, Request, Response
+
+# The rules of WCAG 2.2 AA and axe's own best practices.
+AXE: dict[str, Any] = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+}
+# Swagger UI's markup is its own. All that it offers, the browsable API's pages do too.
+NOT_OURS = {"exclude": [["#swagger-ui"]]}
+MOST_TABS = 150
+_FOCUSED = """() => {
+  const it = document.activeElement;
+  if (!it || it === document.body) return "";
+  const label = it.labels && it.labels.length ? it.labels[0].innerText : "";
+  return [it.getAttribute("aria-label"), label, it.innerText, it.value, it.title, it.name, it.id]
+    .filter(Boolean).map(text => String(text).trim()).join("\\n");
+}"""
+
+
+class Watched:
+    """A page and what went wrong in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        # What a journey provokes on purpose: an answer of this status is no error.
+        self.expected: set[int] = set()
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.errors.append(f"script: {error}"))
+        page.on("requestfailed", self._failed)
+        page.on("response", self._answered)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # What it says of an answer's status is heard from the answer itself.
+        if message.type == "error" and "the server responded with a status" not in message.text:
+            self.errors.append(f"console: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        # A page that is left ends what it was loading.
+        if request.failure != "net::ERR_ABORTED":
+            self.errors.append(f"{request.method} {request.url}: {request.failure}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400 and response.status not in self.expected:
+            self.errors.append(f"{response.request.method} {response.url}: {response.status}")
+
+    def go(self, path: str) -> None:
+        """Open a path and wait until it stands still."""
+        self.page.goto(path)
+        self.page.wait_for_load_state("networkidle")
+
+    def check(self) -> None:
+        """Demand that axe finds nothing, and that nothing is wider than the window."""
+        found = Axe().run(self.page, context=NOT_OURS, options=AXE).response["violations"]
+        wrong = [
+            f"{rule['id']} ({rule['impact']}): {node['target']} {node['html'][:200]}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
+        assert not wrong, "\n".join([self.page.url, *wrong])
+        wide = self.page.evaluate(
+            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 0, f"{self.page.url} is {wide} px wider than the window"
+
+    def tab_to(self, name: str) -> None:
+        """Press Tab until something of this name has the focus, as a person without a mouse does."""
+        passed = []
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press("Tab")
+            focused: str = self.page.evaluate(_FOCUSED)
+            if name.casefold() in focused.casefold():
+                return
+            passed.append(focused.partition("\n")[0])
+        raise AssertionError(f"no Tab leads to {name!r}: {passed}")
+
+    def type(self, text: str) -> None:
+        """Type over what a focused field holds."""
+        self.page.keyboard.press("ControlOrMeta+a")
+        self.page.keyboard.type(text)
+
+    def press(self, key: str) -> None:
+        """Press a key and wait for what comes of it."""
+        self.page.keyboard.press(key)
+        self.page.wait_for_load_state("networkidle")
+
+    def enter(self) -> None:
+        """Press Enter on a link or in a form and wait for the page that it leads to."""
+        with self.page.expect_navigation():
+            self.page.keyboard.press("Enter")
+        self.page.wait_for_load_state("networkidle")
