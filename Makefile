@@ -16,10 +16,10 @@ ARGS ?=
 ROOMS := accounts archive audit chats clients common config groups messaging moderation overview scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench test soak lint format requirements clean usable
+.PHONY: help install run demo bench test test-browser soak lint format requirements clean usable
 
 help: ## List what can be done
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 		while IFS='	' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 install: $(DEV) ## Make .venv with everything for running and working on Strata
@@ -41,7 +41,7 @@ ifeq ($(strip $(ARGS)),)
 		$(PY) -m pytest $(ROOMS) >$$log 2>&1 & rooms=$$!; \
 		trap 'kill $$rooms 2>/dev/null' INT TERM; \
 		echo "The rooms' own tests run meanwhile; their report follows."; \
-		$(PY) -m pytest tests; whole=$$?; \
+		$(PY) -m pytest tests --ignore=tests/browser; whole=$$?; \
 		wait $$rooms; rooms=$$?; \
 		cat $$log; rm -f $$log; \
 		exit $$(( whole || rooms )); \
@@ -49,6 +49,9 @@ ifeq ($(strip $(ARGS)),)
 else
 	@$(PY) -m pytest $(ARGS)
 endif
+
+test-browser: $(DEV) ## Drive the pages in Chromium (Debian's package, or CHROMIUM), and check that they are accessible
+	@$(PY) -m pytest tests/browser $(ARGS)
 
 soak: $(DEV) ## Write and poll for minutes while parts fail; SOAK_SECONDS=120 of each fault
 	@SOAK_SECONDS=$${SOAK_SECONDS:-60} $(PY) -m pytest -m soak -s tests/faults $(ARGS)
