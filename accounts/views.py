@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import selectors, services, tokens
+from accounts.guessing import count_registration, guarded
 from accounts.models import Block, User
 from accounts.serializers import (
     AdmissionSerializer,
@@ -63,6 +64,7 @@ class RegisterView(OpenVerb):
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Register."""
+        count_registration(self.request.META)
         return status.HTTP_201_CREATED, admission(services.register(**body))
 
 
@@ -88,7 +90,8 @@ class LoginView(OpenVerb):
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Log in."""
-        return status.HTTP_200_OK, admission(services.login(**body))
+        with guarded(body["username"], self.request.META, services.WrongCredentials):
+            return status.HTTP_200_OK, admission(services.login(**body))
 
 
 class LogoutView(Verb):

@@ -6,15 +6,17 @@ on Django would answer an unknown path by an HTML page of its own.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 
-from common.errors import RETRY_AFTER_SECONDS, BodyTooLarge, DatabaseUnavailable
+from common.errors import RETRY_AFTER_SECONDS, BodyTooLarge, DatabaseUnavailable, Refusal
 from common.renderers import dumps
 
 HTTP_500 = 500
@@ -24,6 +26,7 @@ TITLES = {
     403: "This may not be done",
     404: "There is nothing here",
     413: "That is too much at once",
+    429: "That was too often",
     500: "Something went wrong",
     503: "Away for a moment",
 }
@@ -44,6 +47,33 @@ def answer(request: HttpRequest, *, status: int, code: str, detail: str) -> Http
     if status == HTTP_503:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
+
+
+class RefusalPages:
+    """Answers a `Refusal` that a page outside the API raises, such as a login that is limited."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer as usual."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Return a refusal as a page, or in the one shape; nothing for any other error."""
+        if not isinstance(error, Refusal):
+            return None
+        response = answer(
+            request,
+            status=error.status_code,
+            code=str(error.get_codes()),
+            detail=str(error.detail),
+        )
+        for name, value in getattr(error, "headers", {}).items():
+            response[name] = value
+        if wait := getattr(error, "wait", None):
+            response["Retry-After"] = str(wait)
+        return response
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

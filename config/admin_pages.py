@@ -84,6 +84,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Strata",
     "SITE_HEADER": "Strata",
     "SITE_URL": "/",
+    "LOGIN": {"form": "accounts.forms.AdminLoginForm"},
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _favicon}],
     "SHOW_HISTORY": False,
     "COLORS": _no_colours,

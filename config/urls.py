@@ -5,6 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from accounts.forms import LoginForm
 from common.pages import unknown_path
 from config import views
 
@@ -26,7 +27,11 @@ urlpatterns = [
     path("docs/", views.DocsView.as_view(url_name="schema"), name="docs"),
     path(
         "browse/login/",
-        LoginView.as_view(template_name="common/login.html", redirect_authenticated_user=True),
+        LoginView.as_view(
+            template_name="common/login.html",
+            authentication_form=LoginForm,
+            redirect_authenticated_user=True,
+        ),
         name="browse_login",
     ),
     path("browse/logout/", LogoutView.as_view(next_page="/"), name="browse_logout"),

@@ -6,7 +6,7 @@ from django.test import Client
 from accounts import services as accounts
 from common.cache import cache
 from common.limits import MINUTE
-from common.tests.limits import key_of, let_pass
+from common.tests.limits import about, key_of, let_pass, says
 from common.tests.servers import full_cache, paused_cache
 from messaging.models import Chat, Message
 from tests.core.people import Person
@@ -39,10 +39,10 @@ def check_refused(response, name, quota, window, wait):
     body = response.json()
     assert body["type"] == "client_error"
     assert [(error["code"], error["attr"]) for error in body["errors"]] == [("throttled", None)]
-    assert f"Try again in {wait} second" in body["errors"][0]["detail"]
-    assert response["Retry-After"] == str(wait)
+    assert about(wait, response["Retry-After"])
+    assert f"Try again in {response['Retry-After']} second" in body["errors"][0]["detail"]
     assert response["RateLimit-Policy"] == f'"{name}";q={quota};w={window}'
-    assert response["RateLimit"] == f'"{name}";r=0;t={wait}'
+    assert response["RateLimit"] == f'"{name}";r=0;t={response["Retry-After"]}'
 
 
 @pytest.mark.parametrize("way", [{}, BROWSER], ids=["short", "long"])
@@ -54,7 +54,7 @@ def test_sends(pair, settings, way):
         response = ada.client.post("/send_message", body, format="json", **way)
         assert response.status_code == 201
         assert response["RateLimit-Policy"] == '"sends";q=3;w=60'
-        assert response["RateLimit"] == f'"sends";r={left};t=20'
+        assert says(response, "sends", left, 20)
     check_refused(
         ada.client.post("/send_message", body, format="json", **way), "sends", 3, MINUTE, 20
     )
@@ -92,20 +92,20 @@ def test_polls(pair, settings, way):
     for left in (1, 0):
         response = bob.client.post("/get_messages", body, format="json", **way)
         assert response.status_code == 200
-        assert response["RateLimit"] == f'"polls";r={left};t=30'
+        assert says(response, "polls", left, 30)
     ada.say(bob, "news")
     check_refused(
         bob.client.post("/get_messages", body, format="json", **way), "polls", 2, MINUTE, 30
     )
     let_pass("polls", bob.id, 30)
     response = bob.client.post("/get_messages", body, format="json", **way)
-    assert response["RateLimit"] == '"polls";r=0;t=30'
+    assert says(response, "polls", 0, 30)
     assert [m["text"] for m in response.json()["chats"][0]["messages"]] == ["news"]
 
 
 def test_a_poll_is_counted_once_whatever_answers_it(pair, settings):
     ada, bob = pair
-    settings.LIMIT_POLLS_PER_MINUTE = 1000
+    settings.LIMIT_POLLS_PER_MINUTE = 8
     cursor = bob.cursor
     for prepare in (
         lambda: None,
@@ -116,11 +116,11 @@ def test_a_poll_is_counted_once_whatever_answers_it(pair, settings):
         prepare()
         cache.execute("DEL", key_of("polls", bob.id))
         response = bob.post("/get_messages", cursor=cursor)
-        assert response["RateLimit"].startswith('"polls";r=999;'), prepare
+        assert says(response, "polls", 7, 8), prepare
     cache.execute("DEL", key_of("polls", bob.id))
     for body in ({}, {"cursor": ada.cursor}, {"cursor": "garbled"}):
         bob.post("/get_messages", **body)
-    assert bob.post("/get_messages", cursor=cursor)["RateLimit"].startswith('"polls";r=996;')
+    assert says(bob.post("/get_messages", cursor=cursor), "polls", 4, 8)
 
 
 @pytest.mark.parametrize("way", [{}, BROWSER], ids=["short", "long"])
@@ -131,18 +131,19 @@ def test_pages(pair, settings, way):
     for left in (1, 0):
         response = bob.client.get(path, **way)
         assert response.status_code == 200
-        assert response["RateLimit"] == f'"reads";r={left};t=30'
+        assert says(response, "reads", left, 30)
     check_refused(bob.client.get(path, **way), "reads", 2, MINUTE, 30)
     check_refused(bob.client.get("/chats/", **way), "reads", 2, MINUTE, 30)
 
 
 def test_a_page_is_counted_once_whatever_answers_it(pair, settings):
     _, bob = pair
+    settings.LIMIT_READS_PER_MINUTE = 8
     path = f"/chats/{bob.received[0][0]}/messages/"
     for prepare in (lambda: None, lambda: cache.execute("FLUSHDB")):
         prepare()
         cache.execute("DEL", key_of("reads", bob.id))
-        assert bob.client.get(path)["RateLimit"].startswith('"reads";r=599;')
+        assert says(bob.client.get(path), "reads", 7, 8)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_other_routes(pair, settings, setting, path, body):
     assert ask().status_code < 300
     response = ask()
     assert response.status_code == 429
-    assert int(response["Retry-After"]) in {60, 3600}
+    assert any(about(seconds, response["Retry-After"]) for seconds in (60, 3600))
     setattr(settings, setting, 0)
     assert ask().status_code < 300
     assert "RateLimit" not in ask()
@@ -180,18 +181,18 @@ def test_a_session_in_a_browser_is_counted_with_the_users_tokens(pair, settings)
     settings.LIMIT_READS_PER_MINUTE = 2
     browser = Client()
     browser.force_login(ada.user)
-    assert browser.get("/chats/")["RateLimit"] == '"reads";r=1;t=30'
-    assert ada.client.get("/chats/")["RateLimit"] == '"reads";r=0;t=30'
+    assert says(browser.get("/chats/"), "reads", 1, 30)
+    assert says(ada.client.get("/chats/"), "reads", 0, 30)
     response = browser.get("/chats/", HTTP_ACCEPT="text/html")
     assert response.status_code == 429
-    assert response["Retry-After"] == "30"
-    assert b"Try again in 30 seconds" in response.content
+    assert about(30, response["Retry-After"])
+    assert b"Try again in " in response.content
 
 
 def test_open_pages_are_counted_by_address_and_what_machines_watch_is_not(db, settings):
     settings.LIMIT_VISITS_PER_MINUTE = 2
     client = Client(REMOTE_ADDR="203.0.113.7")
-    assert client.get("/schema/")["RateLimit"] == '"visits";r=1;t=30'
+    assert says(client.get("/schema/"), "visits", 1, 30)
     assert client.get("/", HTTP_ACCEPT="text/html").status_code == 200
     check_refused(client.get("/"), "visits", 2, MINUTE, 30)
     assert Client(REMOTE_ADDR="203.0.113.8").get("/").status_code == 200

@@ -1,0 +1,46 @@
+"""The login form of the pages for people: the API's own and the admin's."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+from unfold.forms import AuthenticationForm as AdminAuthenticationForm
+
+from accounts.guessing import guarded, note_lockout
+from common.limits import Throttled
+
+if TYPE_CHECKING:
+    _Form = AuthenticationForm
+else:
+    _Form = object
+
+
+class Guarded(_Form):
+    """Counts failed logins together with the API's; goes before Django's form.
+
+    Raises Throttled and NotCounted, which `common.pages.RefusalPages` turns into a page.
+    """
+
+    def clean(self) -> dict[str, Any]:
+        """Look at the name and the password, if both were given."""
+        username = self.cleaned_data.get("username")
+        if self.request is None or username is None or not self.cleaned_data.get("password"):
+            return super().clean()
+        with guarded(username, self.request.META, ValidationError):
+            return super().clean()
+
+
+class LoginForm(Guarded, AuthenticationForm):
+    """Logs in to the API's pages."""
+
+
+class AdminLoginForm(Guarded, AdminAuthenticationForm):
+    """Logs in to the admin; the audit log tells of names that were held up."""
+
+    def clean(self) -> dict[str, Any]:
+        """Look at the name and the password."""
+        try:
+            return super().clean()
+        except Throttled as refused:
+            note_lockout(self.cleaned_data["username"], refused)
+            raise

@@ -1,0 +1,145 @@
+"""What stands between a guesser and the passwords: failed logins are counted, at every door alike.
+
+docs/limits.md says against whom, and why a name is slowed but never locked. Counting needs the
+cache; without it nobody is let try (`NotCounted`), while whoever has a token or session goes on.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from accounts import names
+from accounts.models import User
+from audit.models import Action
+from audit.services import NOTHING, record
+from common.addresses import client_address, counted_as
+from common.cache import FRESH_LUA, CacheUnavailable, Script, cache
+from common.counts import Counter
+from common.limits import (
+    ADDRESS_GUESSES,
+    ALL,
+    GUESSES,
+    LIMIT_LUA,
+    NAME_GUESSES,
+    REGISTRATIONS,
+    NotCounted,
+    Taken,
+    Throttled,
+    is_free,
+)
+
+logger = logging.getLogger(__name__)
+
+_LUA = Path(__file__).parent / "lua"
+_guess = Script(FRESH_LUA, LIMIT_LUA, _LUA / "guess.lua")
+_forgive = Script(FRESH_LUA, LIMIT_LUA, _LUA / "forgive.lua")
+KNOWN_MS = 30 * 24 * 3600 * 1000
+"""How long an address from which a name logged in stays known to be theirs."""
+NOTED_MS = 10 * 60 * 1000
+WINDOW_MS = GUESSES.seconds * 1000
+
+LOGINS = Counter("strata_logins_total", "Attempts to log in, by what came of them.", "outcome")
+
+
+def count_registration(meta: Mapping[str, Any]) -> None:
+    """Count an attempt to register; raises Throttled, or NotCounted while the cache is away."""
+    address = client_address(meta)
+    if not is_free(address):
+        REGISTRATIONS.take(counted_as(address), must=True)
+
+
+@contextmanager
+def guarded(username: str, meta: Mapping[str, Any], wrong: type[Exception]) -> Iterator[None]:
+    """Have the block look at a password; `wrong` is what it raises when that is not right.
+
+    Raises Throttled instead, before the block, when there were too many failures, and NotCounted
+    while the cache is away. Anything else that the block raises is no failed attempt.
+    """
+    attempt = _Attempt(username, client_address(meta))
+    try:
+        attempt.begin()
+    except Throttled as refused:
+        LOGINS.inc("limited")
+        logger.warning(
+            "login refused by the limit %r: from %s, name %s",
+            refused.limit.name, attempt.counted, attempt.name[:12],
+        )  # fmt: skip
+        raise
+    except NotCounted:
+        LOGINS.inc("not_counted")
+        raise
+    try:
+        yield
+    except wrong:
+        LOGINS.inc("wrong")
+        logger.info("login failed: from %s, name %s", attempt.counted, attempt.name[:12])
+        raise
+    except BaseException:
+        attempt.forgive(0)
+        raise
+    LOGINS.inc("right")
+    attempt.forgive(KNOWN_MS)
+
+
+def note_lockout(username: str, refused: Throttled) -> None:
+    """Record in the audit log that a login of the admin was refused, once in a while for a name.
+
+    A name that nobody has is not kept: people type passwords into the wrong field.
+    """
+    key = f"noted:{_hashed(username)}:{refused.limit.name}"
+    try:
+        if cache.execute("SET", key, 1, "NX", "PX", NOTED_MS) is None:
+            return
+    except CacheUnavailable:
+        return
+    user = User.objects.filter(username_key=names.key(username)).first()
+    record(Action.LOCKOUT, target=user or NOTHING, reason=str(refused.detail))
+
+
+def _hashed(username: str) -> str:
+    # A name may be a password typed into the wrong field, and has any length.
+    return hashlib.sha256(names.key(username).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class _Attempt:
+    """One attempt, in the keys and quotas that it is counted by."""
+
+    def __init__(self, username: str, address: str) -> None:
+        self.name = _hashed(username)
+        self.counted = counted_as(address)
+        pair = f"{self.name}:{self.counted}"
+        self.keys = (
+            f"l:address:{self.counted}",
+            f"l:guesses:{pair}",
+            f"l:name:{self.name}",
+            f"known:{pair}",
+        )
+        # Behind an address that is free there may be anybody: only the name tells them apart.
+        limits = (ADDRESS_GUESSES, GUESSES)
+        free = is_free(address)
+        self.quotas = (*(0 if free else limit.quota for limit in limits), NAME_GUESSES.quota)
+        self.standing = b"stranger"
+
+    def begin(self) -> None:
+        """Count it; raises Throttled, NotCounted."""
+        if not any(self.quotas):
+            return
+        try:
+            standing, *wait = _guess(self.keys, (*self.quotas, WINDOW_MS))
+        except CacheUnavailable as error:
+            raise NotCounted from error
+        if wait:
+            Taken(ALL[standing.decode()], -1, int(wait[0])).check()
+        self.standing = standing
+
+    def forgive(self, known_ms: int) -> None:
+        """Take it back; it stays counted when the cache has gone meanwhile."""
+        if not any(self.quotas):
+            return
+        try:
+            _forgive(self.keys, (*self.quotas, WINDOW_MS, self.standing, known_ms))
+        except CacheUnavailable as error:
+            logger.info("a login that did not fail stays counted: %s", error)
