@@ -4,14 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
-from unfold.forms import AuthenticationForm as AdminAuthenticationForm
 
 from accounts.guessing import guarded, note_lockout
 from common.limits import Throttled
 
 if TYPE_CHECKING:
+    # Unfold brings no types; its form is Django's, with the look of its pages.
+    from django.contrib.admin.forms import AdminAuthenticationForm
+
     _Form = AuthenticationForm
 else:
+    from unfold.forms import AuthenticationForm as AdminAuthenticationForm
+
     _Form = object
 
 

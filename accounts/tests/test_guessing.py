@@ -239,10 +239,10 @@ def test_without_a_cache_to_count_in_nobody_is_let_try(ada, trouble):
             assert response.status_code == 503
             assert int(response["Retry-After"]) > 0
             assert b"can&#x27;t be counted" in response.content
-        response = client_of().post(
+        refused = client_of().post(
             "/register", {"username": "eve"}, format="json", REMOTE_ADDR=HOME
         )
-        assert fault(response) == (503, "limits_unavailable", None)
+        assert fault(refused) == (503, "limits_unavailable", None)
         assert not User.objects.filter(username="eve").exists()
     assert login(password=PASSWORD).status_code == 200
 
