@@ -135,7 +135,10 @@ def plan_first(cursor: Cursor) -> list[Planned]:
     planned: list[Planned] = []
     for chat in shown:
         seqs = last_visible(chat.stretches, chat.start, chat.until, settings.HOT_MESSAGES_PER_CHAT)
-        first_visible = max(chat.start, min(first for first, _ in chat.stretches))
+        first_visible = min(
+            (max(chat.start, a) for a, b in chat.stretches if b is None or b >= chat.start),
+            default=chat.start,
+        )
         news = ChatNews(chat.id, chat.number, chat.kind, chat.name, first_visible, chat.end)
         for first, last in seqs:
             begin = max(first, chat.from_seq)

@@ -13,6 +13,7 @@ from django.db.models import (
     Max,
     Min,
     OuterRef,
+    Q,
     QuerySet,
     Subquery,
     When,
@@ -25,7 +26,9 @@ from messaging.models import Chat, Membership
 def _seen(user_id: UUID) -> dict[str, Any]:
     """Return the annotations that show chats as one user sees them."""
     mine = Membership.objects.filter(chat=OuterRef("pk"), user=user_id).order_by()
-    begins = mine.values("chat").annotate(value=Min("first_seq")).values("value")
+    # A stretch that has expired whole is none any more.
+    held = mine.filter(Q(last_seq=None) | Q(last_seq__gte=OuterRef("start_seq")))
+    begins = held.values("chat").annotate(value=Min("first_seq")).values("value")
     ends = mine.values("chat").annotate(value=Max("last_seq")).values("value")
     left = mine.values("chat").annotate(value=Max("left_at")).values("value")
     open_ = mine.filter(last_seq=None)

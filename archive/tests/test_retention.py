@@ -9,7 +9,8 @@ from archive import backup as backups
 from archive import purge, store, trim
 from archive.models import HourObject, RetentionRun, Segment
 from archive.tests.conftest import keys
-from archive.tests.world import command, every, moment, read, talk, told
+from archive.tests.world import add, command, date, every, moment, read, remove, talk, told
+from common.cache import cache
 from common.tests.servers import at_once
 from messaging.models import Chat, Message, TrimmedSend
 from tests.core.people import Person
@@ -140,3 +141,35 @@ def test_a_raised_retention_keeps_what_is_there(settings):
     left = keys()
     assert purge.purge()["deleted"] == 0
     assert keys() == left
+
+
+def test_start_passes_over_a_stretch_that_has_expired(settings, days_to_noon):
+    settings.ARCHIVE_RETENTION_DAYS = days_to_noon
+    ada, bob = Person("ada"), Person("bob")
+    bob.poll()
+    group = ada.group(bob)
+    for n in range(6):
+        ada.tell(group, f"{n}")
+    remove(ada, group, bob)
+    for n in range(20):
+        ada.tell(group, f"without bob {n}")
+    add(ada, group, bob)
+    back = Chat.objects.get().last_seq
+    for n in range(12):
+        ada.tell(group, f"with bob {n}")
+    last = Chat.objects.get().last_seq
+    # Bob's first stretch is of 03:00, what he did not see begins there and ends at 07:00.
+    date(group, [*every(0.5, 12), *every(10, last - 12, "2026-01-07 04:00:00")])
+    backups.backup()
+    trim.trim()
+    purge.purge()
+    start = Chat.objects.get().start_seq
+    assert 12 < start < back
+    assert bob.client.get(f"/chats/{group}/").json()["start"] == back
+    assert ada.client.get(f"/chats/{group}/").json()["start"] == start
+    ada.tell(group, "news")
+    cache.execute("FLUSHDB")
+    assert bob.poll()["chats"][0]["start"] == back, "with a cursor, from the database"
+    bob.cursor = None
+    assert bob.poll()["chats"][0]["start"] == back, "without one"
+    assert told(bob, group)[0]["seq"] == back

@@ -24,7 +24,8 @@ SELECT c.id, c.number, c.kind,
          ON c.kind = 'private'
         AND other.id = CASE c.low_id WHEN %(user)s THEN c.high_id ELSE c.low_id END
  CROSS JOIN LATERAL (
-       SELECT min(a.first_seq) AS first_seq,
+       SELECT min(a.first_seq) FILTER (WHERE coalesce(a.last_seq, c.last_seq) >= c.start_seq)
+                AS first_seq,
               CASE WHEN bool_or(a.last_seq IS NULL) THEN c.last_seq ELSE max(a.last_seq) END AS last_seq
          FROM messaging_membership a WHERE a.chat_id = c.id AND a.user_id = %(user)s) AS seen
  WHERE s.user_id = %(user)s
