@@ -28,9 +28,12 @@ from archive.steps import step
 from common.database import row
 
 PREFIX = "strata_drill_"
+# An erased user's client_ids were in their own copies alone, which are deleted: none comes back.
 _MESSAGES = """
-SELECT chat_id, seq, sender_id, kind, text, sent_at, client_id
-  FROM messaging_message ORDER BY chat_id, seq
+SELECT m.chat_id, m.seq, m.sender_id, m.kind, m.text, m.sent_at,
+       CASE WHEN e.user_id IS NULL THEN m.client_id END
+  FROM messaging_message m LEFT JOIN archive_eraseduser e ON e.user_id = m.sender_id
+ ORDER BY m.chat_id, m.seq
 """
 # Nobody hears of what is restored in a drill.
 _NO_CACHE = "redis://127.0.0.1:9/0"

@@ -18,7 +18,8 @@ from archive.threads import Crew, let_go
 
 logger = logging.getLogger(__name__)
 FAILURES_IN_A_ROW = 5
-"""After so many chats in a row that failed, a run gives up: something is away."""
+"""After so many items in a row for which cold storage or the database failed, a run gives up: it
+is away. What is damaged is its own trouble, however much of it there is."""
 FAILURES_SHOWN = 20
 FAILURES = (ArchiveUnavailable, Missing, Damaged, Busy, LockLost, DatabaseError)
 
@@ -73,9 +74,14 @@ class Tally:
         logger.warning("%s: %s", what, reason)
         with self._lock:
             self.failed += 1
-            self._in_a_row += 1
             if len(self.failures) < FAILURES_SHOWN:
                 self.failures.append(f"{what}: {reason}")
+
+    def fail_item(self, item: object, error: BaseException) -> None:
+        """Note that all of an item could not be done, and whether others would fail alike."""
+        self.fail(item, error)
+        with self._lock:
+            self._in_a_row += isinstance(error, ArchiveUnavailable | DatabaseError)
 
     @property
     def hopeless(self) -> bool:
@@ -107,7 +113,7 @@ def side_by_side(
         try:
             act(item)
         except FAILURES as error:
-            tally.fail(item, error)
+            tally.fail_item(item, error)
             let_go()
         else:
             tally.done()
