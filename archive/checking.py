@@ -72,15 +72,20 @@ def problem_of(part: Part, user_id: UUID, ranges: Ranges) -> str | None:
         return "the index knows no object of this user"
     try:
         found = part.store.get(part.key(user_id))
-        if found.facts().sha256 != known.sha256.hex():
+        facts = found.facts()
+        if facts.sha256 != known.sha256.hex():
             return "it does not say of itself what was written"
         seqs = _seqs(part, user_id, split_lines(plain_chunks(found.chunks)), known)
     except Missing:
         return "there is no object"
     except Damaged as error:
         return str(error)
-    wanted = (seq for first, last in ranges for seq in range(first, last + 1))
-    return None if seqs == list(wanted) else "it does not hold what its user could see"
+    wanted = [seq for first, last in ranges for seq in range(first, last + 1)]
+    if seqs != wanted:
+        return "it does not hold what its user could see"
+    if (facts.first, facts.last, facts.count) != (wanted[0], wanted[-1], len(wanted)):
+        return "its metadata are not those of its messages"
+    return None
 
 
 def _seqs(part: Part, user_id: UUID, lines: Iterator[bytes], known: Known) -> list[int]:
@@ -168,11 +173,16 @@ def rewrite(part: Part, user_id: UUID, readers: dict[UUID, Ranges], lock: ChatLo
 
 
 def rebuilt(part: Part, user_id: UUID, readers: dict[UUID, Ranges]) -> Packed:
-    """Return a user's object, made without reading it."""
+    """Return a user's object: of rows, of what is still right in it, or of others' copies."""
     ranges = readers[user_id]
-    if part.first >= part.rows_from:
-        return part.pack(user_id, ranges)
     reasons = []
+    try:
+        # Of what is no row any more, its own lines, where they are what was written.
+        return part.pack(user_id, ranges)
+    except (Missing, Damaged) as error:
+        if part.first >= part.rows_from:
+            raise
+        reasons.append(str(error))
     gone = tuple(
         (first, min(last, part.db_seq - 1)) for first, last in ranges if first < part.db_seq
     )
