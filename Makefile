@@ -16,7 +16,7 @@ ARGS ?=
 ROOMS := accounts archive audit chats clients common config groups messaging moderation overview scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench test test-browser soak lint format requirements clean usable
+.PHONY: help install run demo bench test test-browser soak months lint format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -55,6 +55,9 @@ test-browser: $(DEV) ## Drive the pages in Chromium (Debian's package, or CHROMI
 
 soak: $(DEV) ## Write and poll for minutes while parts fail; SOAK_SECONDS=120 of each fault
 	@SOAK_SECONDS=$${SOAK_SECONDS:-60} $(PY) -m pytest -m soak -s tests/faults $(ARGS)
+
+months: $(DEV) ## Live through months of a service: filled, archived, purged, damaged, lost and restored
+	@MONTHS=long $(PY) -m pytest -s tests/past $(ARGS)
 
 lint: $(DEV) ## Check style, types, imports, migrations, production settings and what is written from the code
 	$(PY) -m ruff check .

@@ -72,6 +72,12 @@ def django_db_modify_db_settings(servers: LocalServers) -> None:
 
 
 @pytest.fixture(scope="session")
+def passable_folder() -> Path:
+    """A folder for servers of a test's own; any user may pass through it, as PostgreSQL's must."""
+    return FOLDER
+
+
+@pytest.fixture(scope="session")
 def live_stack() -> Iterator[LiveStack]:
     """A whole stack of its own, as `make run` starts it: base_url, environment(), kill(name)."""
     with LiveStack(FOLDER / "live", port=some_free_port()) as stack:
