@@ -188,6 +188,64 @@ class DrillRun(models.Model):
         return f"{self.started_at:%Y-%m-%d %H:%M}: {'passed' if self.ok else 'failed'}"
 
 
+class Job(models.Model):
+    """A run that was started from the admin, from the click to its end; see `archive/jobs.py`.
+
+    `seen_at` is set every few seconds by whoever is at work on it: one that falls silent is gone.
+    """
+
+    class Kind(models.TextChoices):
+        """What is run."""
+
+        BACKUP = "backup", "Back up"
+        VERIFY = "verify", "Check everything"
+        SAMPLE = "sample", "Check a sample"
+        REPAIR = "repair", "Check and repair"
+        TRIM = "trim", "Trim"
+        PURGE = "purge", "Purge"
+        DRILL = "drill", "Restore drill"
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    LIVE = (State.WAITING, State.RUNNING)
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=6, choices=Kind)
+    state = models.CharField(max_length=7, choices=State, default=State.WAITING)
+    asked_by = models.CharField("started by", max_length=160, blank=True, default="")
+    asked_at = models.DateTimeField("started", db_default=Now())
+    seen_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField("ended", null=True)
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(null=True)
+    sentence = models.TextField("result", blank=True, default="")
+
+    class Meta:
+        verbose_name = "run"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind"],
+                condition=Q(state__in=["waiting", "running"]),
+                name="a_live_job_per_kind",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, {self.asked_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def live(self) -> bool:
+        """Whether it is not at its end."""
+        return self.state in self.LIVE
+
+
 class Export(models.Model):
     """A ZIP of all that a user may see and is, made once they ask, kept for a day.
 

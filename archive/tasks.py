@@ -7,7 +7,7 @@ from celery import shared_task
 
 from archive import backup as backups
 from archive import drill as drills
-from archive import export_making
+from archive import export_making, jobs
 from archive import purge as purges
 from archive import trim as trims
 
@@ -61,3 +61,9 @@ def tend_exports() -> bool:
     if report["begun"] or report["deleted"] or not report["ok"]:
         logger.info("exports: %s", report)
     return bool(report["ok"])
+
+
+@shared_task
+def run_job(job_id: int) -> bool:
+    """Run what was started from the admin. Idempotent: one at a time, and once."""
+    return jobs.run_job(job_id=job_id)

@@ -11,7 +11,7 @@ _MENU: list[tuple[str, list[tuple[str, str, str]]]] = [
     (
         "Moderation",
         [
-            ("moderation.report", "flag", "Reports"),
+            ("moderation.case", "flag", "Reports"),
             ("accounts.user", "person", "Users"),
             ("accounts.block", "block", "Blocks"),
             ("moderation.breakglass", "key", "Private reading"),
@@ -28,8 +28,11 @@ _MENU: list[tuple[str, list[tuple[str, str, str]]]] = [
     (
         "Cold storage",
         [
+            ("archive.job", "play_circle", "Runs"),
+            ("archive.backuprun", "cloud_upload", "Backups"),
             ("archive.retentionrun", "auto_delete", "Retention"),
             ("archive.drillrun", "health_and_safety", "Drills"),
+            ("archive.erasure", "ink_eraser", "Erased messages"),
         ],
     ),
     (
