@@ -53,6 +53,10 @@ BY_ID: dict[str, Callable[[JSON], tuple[str, JSON | None]]] = {
         "/remove_user_from_group",
         {"group_id": ids["group"], "user_id": ids["owner"]},
     ),
+    "POST /report_message": lambda ids: (
+        "/report_message",
+        {"chat_id": ids["chat"], "seq": 1, "reason": "spam"},
+    ),
     "POST /set_group_role": lambda ids: (
         "/set_group_role",
         {"group_id": ids["group"], "user_id": ids["me"], "role": "owner"},
