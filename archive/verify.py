@@ -1,6 +1,8 @@
 """Verify: reads objects, all or a sample, and says which are not what was written; mends them."""
 
+import logging
 import random
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,9 +10,12 @@ from uuid import UUID
 from archive.checking import check_segment
 from archive.models import HourObject, Segment
 from archive.runs import Shower, Silent, Tally, side_by_side
+from common.cache import CacheUnavailable, cache
 from common.database import rows
 
+logger = logging.getLogger(__name__)
 PORTION = 1000
+VERIFIED_KEY = "ops:verified"
 _GAPS = """
 SELECT chat_id, first_seq
   FROM (SELECT chat_id, first_seq,
@@ -57,7 +62,19 @@ def verify(
         shower.advance(1)
 
     side_by_side(_choices(sample), act, tally)
-    return {"command": "verify", "sample": sample, **tally.report()}
+    report = {"command": "verify", "sample": sample, **tally.report()}
+    _note(report)
+    return report
+
+
+def _note(report: dict[str, Any]) -> None:
+    """Leave in the cache what came of it, for /metrics."""
+    names = ("objects", "wrong", "repaired", "failed")
+    found = [part for name in names for part in (name, int(report[name]))]
+    try:
+        cache.execute("HSET", VERIFIED_KEY, "at", int(time.time()), *found)
+    except CacheUnavailable as error:
+        logger.info("what verify found can't be told: %s", error)
 
 
 def _choices(sample: float) -> Iterator[Choice]:

@@ -85,6 +85,10 @@ COLD = {
         "strata_archive_oldest_timestamp_seconds", "The oldest hour that cold storage holds."
     ),
     "erasures": Figure("strata_erasures_waiting", "Messages to erase that still are somewhere."),
+    "backup_at": Figure("strata_backup_run_timestamp_seconds", "When a backup last ended."),
+    "backup_messages": Figure("strata_backup_run_messages", "Messages that it took."),
+    "backup_objects": Figure("strata_backup_run_objects", "Objects that it wrote."),
+    "backup_failed": Figure("strata_backup_failed_chats", "What it left for the next."),
     "purge_at": Figure("strata_retention_run_timestamp_seconds", "When a purge last ended."),
     "purge_due": Figure("strata_retention_due_objects", "Objects that it found past retention."),
     "purge_deleted": Figure("strata_retention_deleted_objects", "Objects that it deleted."),
@@ -104,6 +108,21 @@ COLD = {
     ),
 }
 """Column of `sql/cold.sql` -> figure."""
+
+PEOPLE = {
+    "cases": Figure("strata_reports_open", "Reported messages and users still to be decided on."),
+    "oldest_case": Figure("strata_reports_oldest_age_seconds", "How long ago the oldest came."),
+}
+"""Column of `sql/people.sql` -> figure."""
+
+VERIFIED = {
+    "at": Figure("strata_verify_run_timestamp_seconds", "When a verify last ended."),
+    "objects": Figure("strata_verify_read_objects", "Objects that it read."),
+    "wrong": Figure("strata_verify_wrong_objects", "Those that were not what was written."),
+    "repaired": Figure("strata_verify_repaired_objects", "Those that it wrote again."),
+    "failed": Figure("strata_verify_failures", "What else it could not do or found wrong."),
+}
+"""Field of the cache's hash of the last verify -> figure."""
 
 MEASURED = {
     "segments": Figure("strata_archive_segments", "Hours of chats in cold storage."),
@@ -143,6 +162,7 @@ TASK_LAST_OK = Figure(
 ASKED: tuple[Figure, ...] = (
     BUILD, UP, ANSWER, SEEN, FIGURES_UP, ROWS, SWEEPER, HEARTBEAT, *WORKERS,
     CONNECTIONS, TRANSACTIONS, BLOCKS, *SERVER.values(), LAG, RETENTION, *COLD.values(),
+    *PEOPLE.values(), *VERIFIED.values(),
     *MEASURED.values(), *INFO.values(), *KEPT.values(), SWEEPS, REPAIRS,
     TASK_RUNS, TASK_SECONDS, TASK_LAST, TASK_LAST_OK,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
@@ -47,6 +48,12 @@ REFUSALS = Counter(
 LOGIN_FAILURES = Counter(
     "strata_login_failures_total", "Logins with a wrong name or password, by where.", "where"
 )
+
+
+def on_login_failed(**kwargs: Any) -> None:
+    """Count a login that failed on a page: the admin's or the browsable API's."""
+    LOGIN_FAILURES.inc("page")
+
 
 _shared: Path | None = None
 

@@ -1,4 +1,4 @@
-"""What /metrics asks of PostgreSQL and the cache when it is read: two statements, one round trip.
+"""What /metrics asks of PostgreSQL and the cache when it is read: three statements, one round trip.
 
 Each is a probe as in `config/health.py`: asked in a thread of its own, waited for within bounds,
 and an answer serves for a while, so that scrapes cost the same however many there are. What can't
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connections
 from psycopg.rows import dict_row
 
+from archive.verify import VERIFIED_KEY
 from common.cache import cache
 from config import signs
 from config.health import CONNECT_SECONDS, Probe
@@ -27,6 +28,7 @@ STATEMENT_MS = 2000
 MEASURED_KEY = "ops:measured"
 _SQL = Path(__file__).parent / "sql"
 _SERVER = (_SQL / "server.sql").read_text(encoding="utf-8")
+_PEOPLE = (_SQL / "people.sql").read_text(encoding="utf-8")
 _COLD = (_SQL / "cold.sql").read_text(encoding="utf-8")
 
 
@@ -53,11 +55,16 @@ def ask_cold() -> dict[str, Any]:
     return _row(_COLD)
 
 
+def ask_people() -> dict[str, Any]:
+    """Return what waits for a moderator."""
+    return _row(_PEOPLE)
+
+
 def ask_cache() -> dict[str, Any]:
     """Return what the cache keeps of itself, the queue, tasks, sweepers and measurements."""
     prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
     queue = f"{prefix}celery"
-    about, keys, length, oldest, unacknowledged, tasks, sweeps, measured, (seconds, _) = (
+    about, keys, length, oldest, unacknowledged, tasks, sweeps, measured, verified, (seconds, _) = (
         cache.pipeline(
             [
                 ("INFO",),
@@ -68,6 +75,7 @@ def ask_cache() -> dict[str, Any]:
                 ("HGETALL", signs.TASKS_KEY),
                 ("HGETALL", COUNTS_KEY),
                 ("HGETALL", MEASURED_KEY),
+                ("HGETALL", VERIFIED_KEY),
                 ("TIME",),
             ]
         )
@@ -81,6 +89,7 @@ def ask_cache() -> dict[str, Any]:
         "tasks": _pairs(tasks),
         "sweeps": _pairs(sweeps),
         "measured": _pairs(measured),
+        "verified": _pairs(verified),
     }
 
 
@@ -106,5 +115,6 @@ def _age(message: bytes | None, now: int) -> float:
 
 
 SERVER = Probe("server", ask_server, SERVER_SECONDS)
+PEOPLE = Probe("people", ask_people, SERVER_SECONDS)
 COLD = Probe("cold", ask_cold, COLD_SECONDS)
 KEPT = Probe("kept", ask_cache)

@@ -25,7 +25,7 @@ from config import catalogue, counting, figures, health
 from config.catalogue import Figure
 
 DAY_SECONDS = 86_400
-SOURCES = (figures.SERVER, figures.COLD, figures.KEPT)
+SOURCES = (figures.SERVER, figures.PEOPLE, figures.COLD, figures.KEPT)
 Samples = Iterable[tuple[tuple[str, ...], Any]]
 
 
@@ -110,6 +110,7 @@ class Asked(Collector):
         yield family(catalogue.HEARTBEAT, (((name,), age) for name, age in ages.items()))
         yield from _server(found["server"].facts)
         yield from _cold(found["cold"])
+        yield from several(catalogue.PEOPLE, found["people"].facts)
         yield from _kept(found["kept"].facts)
         yield from _workers()
         version = str(settings.SPECTACULAR_SETTINGS["VERSION"])
@@ -154,6 +155,7 @@ def _kept(facts: Mapping[str, Any]) -> Iterator[Metric]:
     yield from several(catalogue.KEPT, facts)
     yield from several(catalogue.INFO, facts["info"])
     yield from several(catalogue.MEASURED, facts["measured"])
+    yield from several(catalogue.VERIFIED, facts["verified"])
     sweeps = facts["sweeps"]
     yield one(catalogue.SWEEPS, sweeps.get("sweeps", 0))
     yield family(

@@ -12,6 +12,8 @@ WITH pending AS (
     LEFT JOIN messaging_message m ON m.chat_id = p.id AND m.seq = p.archived_seq + 1
 ), purge AS (
   SELECT * FROM archive_retentionrun WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT 1
+), backup AS (
+  SELECT * FROM archive_backuprun WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT 1
 ), drill AS (
   SELECT * FROM archive_drillrun WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT 1
 )
@@ -25,7 +27,11 @@ SELECT extract(epoch FROM date_bin('1 hour', least(waiting.oldest, clock_timesta
        extract(epoch FROM purge.finished_at)::float AS purge_at,
        purge.due AS purge_due, purge.deleted AS purge_deleted, purge.freed AS purge_freed,
        purge.failed AS purge_failed,
+       extract(epoch FROM backup.finished_at)::float AS backup_at,
+       backup.messages AS backup_messages, backup.objects_written AS backup_objects,
+       backup.failed AS backup_failed,
        extract(epoch FROM drill.finished_at)::float AS drill_at,
        drill.ok AS drill_ok, drill.restored AS drill_restored, drill.differing AS drill_differing,
        drill.lost AS drill_lost, drill.lost_seconds AS drill_lost_seconds
-  FROM waiting LEFT JOIN purge ON true LEFT JOIN drill ON true;
+  FROM waiting LEFT JOIN purge ON true LEFT JOIN backup ON true
+  LEFT JOIN drill ON true;
