@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch
@@ -24,8 +25,8 @@ from common import context, counts
 from common.counts import Counter, Histogram
 from common.wsgi import finish_body
 from config import requests
+from config.requests import NO_ROUTE
 
-NO_ROUTE = "none"
 TOO_LARGE = 413
 SERVED_FROM = "X-Served-From"
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -114,8 +115,7 @@ class CountingHandler(WSGIHandler):
     def __init__(self) -> None:
         super().__init__()
         self._trusting = settings.TRUST_REQUEST_ID
-        slow = settings.SLOW_REQUEST_MS / 1000 or float("inf")
-        self._told_above = slow if settings.ACCESS_LOG == "off" else 0.0
+        self._slow = settings.SLOW_REQUEST_MS / 1000 or float("inf")
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request and count it."""
@@ -130,8 +130,7 @@ class CountingHandler(WSGIHandler):
         if not request._read_started or response.status_code == TOO_LARGE:  # type: ignore[attr-defined]  # noqa: SLF001
             finish_body(request, response)
         seconds = perf_counter() - started
-        count(request.resolver_match, response, seconds)
-        if seconds > self._told_above:
+        if count(request.resolver_match, response, seconds) or seconds >= self._slow:
             requests.tell(request, response, seconds)
         current.request = None
         current.request_id = ""
@@ -148,24 +147,25 @@ class UsualHandler(CountingHandler):
         return response
 
 
-_cells: dict[tuple[str, int, str | None], tuple[int, int, int]] = {}
+_known: dict[tuple[str, int, str | None], tuple[int, int, int, bool]] = {}
 
 
-def count(match: ResolverMatch | None, response: HttpResponseBase, seconds: float) -> None:
-    """Count one answer; less than a microsecond."""
+def count(match: ResolverMatch | None, response: HttpResponseBase, seconds: float) -> bool:
+    """Count one answer, less than a microsecond; return whether ACCESS_LOG names it."""
     status = response.status_code
     key = ((match and match.view_name) or NO_ROUTE, status, response.headers.get(SERVED_FROM))
-    found = _cells.get(key)
+    found = _known.get(key)
     if found is None:
-        found = _cells[key] = _places(*key)
-    requests, duration, other = found
+        found = _known[key] = (*_places(*key), requests.named(key[0], status))
+    answers, duration, other, told = found
     board = counts.board
-    cells = board.cells
     with board.lock:
-        cells[requests] += 1
+        cells = board.cells
+        cells[answers] += 1
         cells[duration] += seconds
         cells[duration + 1 + bisect_left(BOUNDS, seconds)] += 1
         cells[other] += 1
+    return told
 
 
 def _places(route: str, status: int, served: str | None) -> tuple[int, int, int]:
@@ -178,3 +178,11 @@ def _places(route: str, status: int, served: str | None) -> tuple[int, int, int]
     elif status == 401 and route == "login":  # noqa: PLR2004
         other = LOGIN_FAILURES.place("api")
     return REQUESTS.place(route, f"{status // 100}xx"), SECONDS.place(route), other
+
+
+def forget_settings(**kwargs: Any) -> None:
+    """Look at ACCESS_LOG anew, as a test that changes it must."""
+    _known.clear()
+
+
+setting_changed.connect(forget_settings)

@@ -24,25 +24,30 @@ HOT = frozenset(
 )
 """Routes that are asked so often that a line for each would cost as much as the answer."""
 BAD = 400
+NO_ROUTE = "none"
+
+
+def named(route: str, status: int) -> bool:
+    """Say whether ACCESS_LOG names the answers of a route."""
+    which = settings.ACCESS_LOG
+    if which != "cold":
+        return which == "all"
+    # Without a route: a file, or a path that is answered before it is looked up.
+    return status >= BAD if route == NO_ROUTE else route not in HOT
 
 
 def tell(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
     """Write the line of a request that was slow, or that ACCESS_LOG names."""
+    logger, level, words = access, logging.INFO, ""
     if settings.SLOW_REQUEST_MS and seconds * 1000 >= settings.SLOW_REQUEST_MS:
         logger, level, words = slow, logging.WARNING, "slow request: "
-    elif settings.ACCESS_LOG == "off" or (
-        settings.ACCESS_LOG == "cold" and _hot(request, response)
-    ):
-        return
-    else:
-        logger, level, words = access, logging.INFO, ""
     match = request.resolver_match
     logger.log(
         level,
         "%s%s %s %d in %.1f ms",
         words,
         request.method,
-        (match and match.view_name) or "none",
+        (match and match.view_name) or NO_ROUTE,
         response.status_code,
         seconds * 1000,
         extra={
@@ -51,16 +56,3 @@ def tell(request: HttpRequest, response: HttpResponseBase, seconds: float) -> No
             "duration_ms": round(seconds * 1000, 1),
         },
     )
-
-
-def _told(request: HttpRequest, response: HttpResponseBase) -> bool:
-    which = settings.ACCESS_LOG
-    return which == "all" or (which == "cold" and not _hot(request, response))
-
-
-def _hot(request: HttpRequest, response: HttpResponseBase) -> bool:
-    match = request.resolver_match
-    if match is None:
-        # A file, or a path that is answered before it is looked up.
-        return response.status_code < BAD
-    return match.view_name in HOT

@@ -29,7 +29,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 
 from common import cache, context, sql
-from config.counting import NO_ROUTE, CountingHandler
+from config.counting import CountingHandler
+from config.requests import NO_ROUTE
 
 tracer = trace.get_tracer("strata")
 FLUSH_MS = 2000

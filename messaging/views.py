@@ -58,6 +58,7 @@ CURSOR_AGE = Histogram(
     "How far the cursors of polls are behind; half a minute is what the newest are.",
     bounds=(35, 60, 120, 300, 900, 3600, 21_600, 86_400, 604_800, 2_592_000, 7_776_000),
 )
+_note_age = CURSOR_AGE.observer()
 
 
 def shown(answer: Answer, viewer: bytes) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class GetMessagesView(Quick, Verb):
         text = body.validated_data.get("cursor")
         if text is not None:
             cursor = cursors.decode_own(text, user_id)
-            CURSOR_AGE.observe(time() - cursor.at / 1e6)
+            _note_age(time() - cursor.at / 1e6)
             answer = catch_up(cursor, limit)
         else:
             lease = index.take_lease(user_id)
@@ -134,7 +135,7 @@ class GetMessagesView(Quick, Verb):
         if found[0] == b"who" or found[0] == b"other":
             return None
         current.user_id = cursor.user_id
-        CURSOR_AGE.observe(time() - cursor.at / 1e6)
+        _note_age(time() - cursor.at / 1e6)
         headers = headers_of(POLLS, found[2])
         if found[0] == b"idle":
             headers[SERVED_FROM] = "cache"
