@@ -7,7 +7,7 @@ from rest_framework import serializers
 from archive.hours import hour_from, hour_path
 from archive.models import Export, HourObject
 from common.fields import StrictUUIDField
-from common.samples import CHAT, sample
+from common.samples import AT, CHAT, sample
 from common.times import RFC3339
 
 
@@ -63,6 +63,21 @@ class HourObjectSerializer(serializers.Serializer[Any]):
         return bytes(entry.sha256).hex()
 
 
+@sample(
+    {
+        "export_id": "01980f42-9c10-7b44-8f2a-0123456789ab",
+        "state": "ready",
+        "messages": 1312,
+        "total": 1312,
+        "asked_at": AT,
+        "finished_at": "2026-11-24T08:30:04.512000Z",
+        "expires_at": "2026-11-25T08:30:04.512000Z",
+        "size": 48213,
+        "sha256": "5f3a0b6c1d" * 6 + "9e2b",
+        "download": "/exports/01980f42-9c10-7b44-8f2a-0123456789ab/download/",
+        "detail": "",
+    }
+)
 class ExportSerializer(serializers.ModelSerializer[Export]):
     """An export of the caller's: how far it is, and where to get it."""
 

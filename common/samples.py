@@ -23,4 +23,7 @@ MESSAGE = {
 
 def sample(value: Any) -> Any:
     """Decorate a serializer with a sample of what it answers."""
-    return extend_schema_serializer(examples=[OpenApiExample("sample", value, response_only=True)])
+    example = OpenApiExample(
+        "sample", value, response_only=True, status_codes=["200", "201", "202"]
+    )
+    return extend_schema_serializer(examples=[example])

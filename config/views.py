@@ -15,7 +15,7 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer2,
 )
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.negotiation import BaseContentNegotiation
@@ -157,7 +157,21 @@ class RootView(OpenView):
 
     @extend_schema(
         operation_id="routes",
-        responses={200: OpenApiResponse(OpenApiTypes.OBJECT, "The URL of each route, by name.")},
+        responses={
+            200: OpenApiResponse(
+                OpenApiTypes.OBJECT,
+                "The URL of each route, by name.",
+                examples=[
+                    OpenApiExample(
+                        "sample",
+                        {
+                            "register": "https://chat.example/register",
+                            "chat": "https://chat.example/chats/{id}/",
+                        },
+                    )
+                ],
+            )
+        },
     )
     def get(self, request: Request) -> Response:
         """Return the URL of each route; `{id}` in one stands for an id."""
@@ -181,8 +195,9 @@ class LivenessView(MachineView):
 
     @extend_schema(
         operation_id="healthz",
-        responses=inline_serializer(
-            "Liveness", {"status": serializers.CharField(help_text="`ok`")}
+        responses=OpenApiResponse(
+            inline_serializer("Liveness", {"status": serializers.CharField(help_text="`ok`")}),
+            examples=[OpenApiExample("sample", {"status": "ok"})],
         ),
     )
     def get(self, request: Request) -> Response:
@@ -196,35 +211,50 @@ class ReadinessView(MachineView):
     @extend_schema(
         operation_id="readyz",
         responses={
-            200: inline_serializer(
-                "Readiness",
-                {
-                    "status": serializers.CharField(help_text="`ok` or `degraded`"),
-                    "dependencies": serializers.DictField(
-                        child=inline_serializer(
-                            "Dependency",
-                            {
-                                "state": serializers.CharField(help_text="`ok` or `degraded`"),
-                                "latency_ms": serializers.FloatField(required=False),
-                                "age_seconds": serializers.FloatField(required=False),
-                                "checked_seconds_ago": serializers.FloatField(required=False),
-                                "ok_seconds_ago": serializers.FloatField(required=False),
-                                "detail": serializers.CharField(required=False),
+            200: OpenApiResponse(
+                inline_serializer(
+                    "Readiness",
+                    {
+                        "status": serializers.CharField(help_text="`ok` or `degraded`"),
+                        "dependencies": serializers.DictField(
+                            child=inline_serializer(
+                                "Dependency",
+                                {
+                                    "state": serializers.CharField(help_text="`ok` or `degraded`"),
+                                    "latency_ms": serializers.FloatField(required=False),
+                                    "age_seconds": serializers.FloatField(required=False),
+                                    "checked_seconds_ago": serializers.FloatField(required=False),
+                                    "ok_seconds_ago": serializers.FloatField(required=False),
+                                    "detail": serializers.CharField(required=False),
+                                },
+                            )
+                        ),
+                        "processes": serializers.DictField(
+                            child=inline_serializer(
+                                "Process",
+                                {
+                                    "state": serializers.CharField(help_text="`ok` or `late`"),
+                                    "age_seconds": serializers.FloatField(required=False),
+                                    "checked_seconds_ago": serializers.FloatField(required=False),
+                                    "detail": serializers.CharField(required=False),
+                                },
+                            )
+                        ),
+                    },
+                ),
+                examples=[
+                    OpenApiExample(
+                        "sample",
+                        {
+                            "status": "degraded",
+                            "dependencies": {
+                                "database": {"state": "ok", "latency_ms": 0.4},
+                                "cache": {"state": "degraded", "detail": "It refuses connections."},
                             },
-                        )
-                    ),
-                    "processes": serializers.DictField(
-                        child=inline_serializer(
-                            "Process",
-                            {
-                                "state": serializers.CharField(help_text="`ok` or `late`"),
-                                "age_seconds": serializers.FloatField(required=False),
-                                "checked_seconds_ago": serializers.FloatField(required=False),
-                                "detail": serializers.CharField(required=False),
-                            },
-                        )
-                    ),
-                },
+                            "processes": {"sweeper": {"state": "ok", "age_seconds": 1.2}},
+                        },
+                    )
+                ],
             ),
             503: OpenApiResponse(
                 ErrorsSerializer,

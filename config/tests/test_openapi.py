@@ -1,11 +1,15 @@
 """The OpenAPI document: valid, complete, and its pages from our own origin."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from jsonschema import Draft202012Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 HTML: Any = {"HTTP_ACCEPT": "text/html,*/*;q=0.8"}
 
@@ -89,7 +93,7 @@ def test_its_pages_take_everything_from_our_own_origin(client):
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert links
     for link in links:
-        assert link.startswith("/static/")
+        assert link.startswith(("/static/", "/docs/?script="))
         assert client.get(link).status_code == 200
 
 
@@ -98,3 +102,41 @@ def test_neither_asks_who_reads_it(django_assert_num_queries):
     with django_assert_num_queries(0):
         for path in ("/schema/", "/docs/"):
             assert Client().get(path, HTTP_AUTHORIZATION="Bearer x", **HTML).status_code == 200
+
+
+def test_every_body_that_is_sent_or_answered_has_a_sample(document):
+    without = []
+    for method, path, operation in operations(document):
+        bodies = {"request": operation.get("requestBody", {})} | {
+            status: answer for status, answer in operation["responses"].items() if status < "4"
+        }
+        without += [
+            f"{method} {path} {which}"
+            for which, body in bodies.items()
+            for kind, said in body.get("content", {}).items()
+            if kind == "application/json" and not said.get("examples")
+        ]
+    assert without == []
+
+
+def test_every_sample_is_of_its_schema(document):
+    registry = Registry().with_resource("/", DRAFT202012.create_resource(document))
+    wrong = []
+    for method, path, operation in operations(document):
+        shared = document["components"]["responses"]
+        answers = [
+            shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+            for answer in operation["responses"].values()
+        ]
+        for body in [operation.get("requestBody", {}), *answers]:
+            said = body.get("content", {}).get("application/json")
+            if said is None:
+                continue
+            schema = json.loads(json.dumps(said["schema"]).replace('"#/', '"/#/'))
+            validator = Draft202012Validator(schema, registry=registry)
+            wrong += [
+                (method, path, name, error.message)
+                for name, sample in said.get("examples", {}).items()
+                for error in validator.iter_errors(sample["value"])
+            ]
+    assert wrong == []

@@ -13,11 +13,13 @@ from strata_client.models import (
     Account,
     Block,
     Chat,
+    Export,
     Group,
     HourObject,
     Membership,
     Message,
     News,
+    Report,
     Sent,
     User,
 )
@@ -252,6 +254,37 @@ class Client:
             for line in response.iter_lines():
                 if line:
                     yield Message.read(json.loads(line))
+
+    def export(self) -> Export:
+        """Have all that is yours put into a ZIP; one that is being made or fresh is returned."""
+        return Export.read(self._post("/export", {}))
+
+    def exported(self, export_id: str) -> Export:
+        """Return how far an export is."""
+        return Export.read(self._get(f"/exports/{export_id}/"))
+
+    def download(self, export_id: str) -> Iterator[bytes]:
+        """Yield the bytes of an export's ZIP while they come in."""
+        with self.transport.stream(f"/exports/{export_id}/download/") as response:
+            yield from response.iter_bytes()
+
+    # Reports -----------------------------------------------------------------------------------
+
+    def report_message(
+        self, chat_id: str, seq: int, reason: str, *, comment: str | None = None
+    ) -> Report:
+        """Report a message: `spam`, `harassment`, `violence`, `illegal` or `other`."""
+        body = {"chat_id": chat_id, "seq": seq, "reason": reason, "comment": comment}
+        return Report.read(self._post("/report_message", body))
+
+    def report_user(self, user_id: str, reason: str, *, comment: str | None = None) -> Report:
+        """Report a user, for the same reasons."""
+        body = {"user_id": user_id, "reason": reason, "comment": comment}
+        return Report.read(self._post("/report_user", body))
+
+    def reports(self) -> Iterator[Report]:
+        """Yield your reports, the latest first."""
+        return self._walk("/reports/", Report.read)
 
     # -------------------------------------------------------------------------------------------
 

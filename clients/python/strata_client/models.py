@@ -235,3 +235,63 @@ class HourObject:
             data["size"],
             data["sha256"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report of yours; `state` says how far the moderators are with it."""
+
+    report_id: str
+    kind: str
+    """`message` or `user`."""
+    user_id: str
+    chat_id: str | None
+    seq: int | None
+    reason: str
+    comment: str | None
+    state: str
+    created_at: datetime
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """Return the report in an answer."""
+        return cls(
+            data["report_id"],
+            data["kind"],
+            data["user_id"],
+            data["chat_id"],
+            data["seq"],
+            data["reason"],
+            data["comment"],
+            data["state"],
+            _time(data["created_at"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export of all that is yours: how far it is, and where to get it."""
+
+    export_id: str
+    state: str
+    """`waiting`, `running`, `ready`, `failed` or `withdrawn`."""
+    messages: int
+    total: int
+    expires_at: datetime | None
+    size: int | None
+    sha256: str | None
+    detail: str
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """Return the export in an answer."""
+        return cls(
+            data["export_id"],
+            data["state"],
+            data["messages"],
+            data["total"],
+            _time(data["expires_at"]) if data["expires_at"] else None,
+            data["size"],
+            data["sha256"],
+            data["detail"],
+        )

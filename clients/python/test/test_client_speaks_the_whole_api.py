@@ -1,6 +1,10 @@
 """Each method, once, against a real server; and what a hostile one can't get."""
 
+import hashlib
+import io
 import threading
+import time
+import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -74,6 +78,33 @@ def test_cold_storage(somebody, manage):
     assert (message.text, message.client_id) == ("hello 😀\n", None)
     with pytest.raises(Refused) as refused:
         list(somebody("eve").hour_object(found.path))
+    assert refused.value.status == 404
+
+
+def test_reports(somebody):
+    ann, ben = somebody("ann"), somebody("ben")
+    sent = ann.send_message(ben.me().user_id, "buy!").message
+    report = ben.report_message(sent.chat_id, sent.seq, "spam", comment="again")
+    assert (report.user_id, report.seq, report.comment) == (sent.sender_id, 1, "again")
+    # Repeated, it is the same one.
+    assert ben.report_message(sent.chat_id, sent.seq, "spam") == report
+    other = ben.report_user(sent.sender_id, "harassment")
+    assert {each.report_id for each in ben.reports()} == {report.report_id, other.report_id}
+
+
+def test_an_export(somebody):
+    ann, ben = somebody("ann"), somebody("ben")
+    ann.send_message(ben.me().user_id, "hello")
+    export = ann.export()
+    deadline = time.monotonic() + 60
+    while export.state in {"waiting", "running"} and time.monotonic() < deadline:
+        export = ann.exported(export.export_id)
+    assert export.state == "ready", export
+    data = b"".join(ann.download(export.export_id))
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (export.size, export.sha256)
+    assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
+    with pytest.raises(Refused) as refused:
+        list(ben.download(export.export_id))
     assert refused.value.status == 404
 
 
