@@ -32,7 +32,7 @@ class Catalog:
 
         self._rows.execute("CREATE TABLE member (chat BLOB, row BLOB)")
         self._rows.execute("CREATE INDEX members_of_a_chat ON member (chat)")
-        self._rows.execute("CREATE TABLE chat (id BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._rows.execute("CREATE TABLE chat (id BLOB PRIMARY KEY, last INTEGER) WITHOUT ROWID")
 
     def __enter__(self) -> Self:
         return self
@@ -53,10 +53,11 @@ class Catalog:
             while some := list(islice(named, PORTION)):
                 self._rows.executemany("INSERT OR IGNORE INTO object VALUES (?, ?, ?)", some)
 
-    def add_chats(self, chats: Iterable[str]) -> None:
+    def add_chats(self, chats: Iterable[dict[str, Any]]) -> None:
         """Take in which chats a snapshot has."""
         self._rows.executemany(
-            "INSERT OR IGNORE INTO chat VALUES (?)", ((UUID(id_).bytes,) for id_ in chats)
+            "INSERT OR IGNORE INTO chat VALUES (?, ?)",
+            ((UUID(chat["id"]).bytes, int(chat["last_seq"])) for chat in chats),
         )
 
     def add_members(self, members: Iterable[dict[str, Any]]) -> None:
@@ -66,11 +67,11 @@ class Catalog:
             ((UUID(member["chat_id"]).bytes, orjson.dumps(member)) for member in members),
         )
 
-    def listed(self) -> Iterator[tuple[UUID, list[dict[str, Any]]]]:
-        """Yield the chats that the snapshot has, each with its memberships."""
-        for (id_,) in self._rows.execute("SELECT id FROM chat ORDER BY id"):
+    def listed(self) -> Iterator[tuple[UUID, int, list[dict[str, Any]]]]:
+        """Yield the chats that the snapshot has, each with its last seq and its memberships."""
+        for id_, last in self._rows.execute("SELECT id, last FROM chat ORDER BY id"):
             found = self._rows.execute("SELECT row FROM member WHERE chat = ?", (id_,))
-            yield UUID(bytes=id_), [orjson.loads(row) for (row,) in found]
+            yield UUID(bytes=id_), last, [orjson.loads(row) for (row,) in found]
 
     def listed_count(self) -> int:
         """Return how many chats the snapshot has."""

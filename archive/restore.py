@@ -7,7 +7,7 @@ as it is, and what contradicts it is reported. At the end the epoch rises: clien
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -19,7 +19,7 @@ from archive import erase, snapshot
 from archive.catalog import Catalog
 from archive.hours import Damaged, hour_start
 from archive.merging import Contradiction
-from archive.restore_chat import restore_chat
+from archive.restore_chat import Listed, restore_chat
 from archive.runs import Shower, Silent, Tally, side_by_side
 from archive.sql import read_sql
 from archive.steps import step
@@ -40,16 +40,6 @@ PORTION = 5000
 
 class NothingToRestore(Exception):
     """The bucket holds no whole snapshot, or nothing of that chat or user."""
-
-
-class Listed(NamedTuple):
-    """A chat that the snapshot has, and its memberships."""
-
-    chat_id: UUID
-    members: list[dict[str, Any]]
-
-    def __str__(self) -> str:
-        return f"chat {self.chat_id}"
 
 
 class Selection:
@@ -123,7 +113,7 @@ def restore(
 
         def act(item: Listed) -> None:
             try:
-                restore_chat(catalog, item.chat_id, item.members, crew, tally)
+                restore_chat(catalog, item, crew, tally)
             except (Contradiction, Damaged) as error:
                 # This chat's alone: the others may be fine.
                 tally.fail(item, error)
@@ -142,13 +132,18 @@ def restore(
 
 
 def _accounts_and_chats(selection: Selection, catalog: Catalog, tally: Tally) -> None:
-    for table, sql in (("users", _USERS), ("blocks", _BLOCKS), ("chats", _CHATS)):
-        for portion in selection.portions(table):
-            step(f"restore.{table}")
-            added = rows(sql, {"rows": orjson.dumps(portion).decode()})
-            if table == "chats":
-                catalog.add_chats(row["id"] for row in portion)
-            else:
-                tally.add(**{table: len(added)})
+    """Bring back all but messages and memberships, at once.
+
+    Were users there before their private chats, they could open others in their stead.
+    """
+    with transaction.atomic():
+        for table, sql in (("users", _USERS), ("blocks", _BLOCKS), ("chats", _CHATS)):
+            for portion in selection.portions(table):
+                step(f"restore.{table}")
+                added = rows(sql, {"rows": orjson.dumps(portion).decode()})
+                if table == "chats":
+                    catalog.add_chats(portion)
+                else:
+                    tally.add(**{table: len(added)})
     for portion in selection.portions("memberships"):
         catalog.add_members(portion)

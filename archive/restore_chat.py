@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -53,14 +53,26 @@ _NULL = r"\N"
 _SYSTEM = Message.Kind.SYSTEM
 
 
-def restore_chat(
-    catalog: Catalog, chat_id: UUID, members: list[dict[str, Any]], crew: Crew, tally: Tally
-) -> None:
+class Listed(NamedTuple):
+    """A chat that the snapshot has, the last seq that it had then, and its memberships."""
+
+    chat_id: UUID
+    last_seq: int
+    members: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        return f"chat {self.chat_id}"
+
+
+def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> None:
     """Bring a chat back whole or not at all.
 
-    What is there already stays. Raises Contradiction, Busy, LockLost, Damaged, ArchiveUnavailable
-    and database errors.
+    Until then nobody can write to it: there are no memberships, and a private chat without a
+    message takes none. One of which the bucket has no message any more goes on where it was. What
+    is there already stays. Raises Contradiction, Busy, LockLost, Damaged, ArchiveUnavailable and
+    database errors.
     """
+    chat_id, last_seq, members = listed
     chat = ChatRow.objects.filter(pk=chat_id).only("number").first()
     if chat is None:
         raise Contradiction("its users have another chat by now")
@@ -70,6 +82,9 @@ def restore_chat(
             lock.check()
             (filled,) = row(_TAKE_CHAT, {"chat": chat_id})
             added = _Messages(chat_id, members, tally, filled=filled).bring(catalog, crew)
+            ChatRow.objects.filter(pk=chat_id, last_seq=0).update(
+                last_seq=last_seq, start_seq=last_seq + 1, db_seq=last_seq + 1
+            )
             joined = rows(_MEMBERSHIPS, {"rows": orjson.dumps(members).decode()})
             row(_MEMBERS, {"chat": chat_id})
             step("restore.inside")

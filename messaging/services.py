@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from common.database import row
-from common.errors import Conflict, Forbidden, NotFound
+from common.errors import Conflict, Forbidden, NotFound, Unavailable
 from common.ids import new_id
 from messaging import models
 from messaging.models import Message
@@ -42,6 +42,16 @@ class Frozen(Forbidden):
     field = "group_id"
 
 
+class Returning(Unavailable):
+    """The chat is being restored: what is written now would take the place of what comes back."""
+
+    default_code = "chat_returning"
+    default_detail = (
+        "This chat is being restored, and takes messages again when that is done. "
+        "Send the same request again later."
+    )
+
+
 class ClientIdTaken(Conflict):
     """The same client_id was used for another text."""
 
@@ -72,7 +82,8 @@ def send_text(
     """Send a text to a user (`recipient_id`) or into a group (`chat_id`).
 
     One statement, one transaction, then one round trip to the cache. When it returns the message
-    is on disk. Raises NotFound, Blocked, Frozen or ClientIdTaken; then nothing was written.
+    is on disk. Raises NotFound, Blocked, Frozen, Returning or ClientIdTaken; then nothing was
+    written.
 
     `may_open` is called before a chat is opened, and may raise; the statement then runs twice.
     """
@@ -90,6 +101,8 @@ def send_text(
         raise Blocked(field="recipient_id")
     if outcome == "frozen":
         raise Frozen
+    if outcome == "returning":
+        raise Returning
     if outcome == "conflict":
         raise ClientIdTaken
     line = make_line(

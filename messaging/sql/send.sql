@@ -11,6 +11,7 @@
 --   unopened  there is no such chat yet and no id for a new one (p_new_chat) was given; nothing was
 --             written
 --   frozen    the group takes no messages, by a moderator's decision; nothing was written
+--   returning the chat is being restored, and its messages are not back yet; nothing was written
 -- `readers` lists who may see it, for the cache: "user first_seq" joined by commas; empty when the
 -- chat is wide. `opened` is true when this message opened the chat.
 
@@ -23,12 +24,13 @@ DECLARE
   kind text;
   wide_from bigint;
   frozen boolean;
+  ends bigint;
   earlier record;
   trimmed record;
 BEGIN
   opened := false;
   IF p_chat IS NULL THEN
-    SELECT c.id, c.kind, c.number, c.wide_from INTO chat, kind, number, wide_from
+    SELECT c.id, c.kind, c.number, c.wide_from, c.last_seq INTO chat, kind, number, wide_from, ends
       FROM messaging_chat c
      WHERE c.kind = 'private'
        AND c.low_id = least(p_sender, p_recipient) AND c.high_id = greatest(p_sender, p_recipient)
@@ -58,11 +60,17 @@ BEGIN
         VALUES (p_new_chat, p_sender, 'member', 1, clock_timestamp()),
                (p_new_chat, p_recipient, 'member', 1, clock_timestamp());
       END IF;
-      SELECT c.id, c.kind, c.number, c.wide_from INTO chat, kind, number, wide_from
+      SELECT c.id, c.kind, c.number, c.wide_from, c.last_seq
+        INTO chat, kind, number, wide_from, ends
         FROM messaging_chat c
        WHERE c.kind = 'private'
          AND c.low_id = least(p_sender, p_recipient) AND c.high_id = greatest(p_sender, p_recipient)
          FOR NO KEY UPDATE;
+    END IF;
+    -- A chat is opened together with its first message: without one, a restore is at work on it.
+    IF ends = 0 AND NOT opened THEN
+      outcome := 'returning';
+      RETURN;
     END IF;
   ELSE
     SELECT c.id, c.kind, c.number, c.wide_from, c.frozen_at IS NOT NULL

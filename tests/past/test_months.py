@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.past.months import IN_CACHE, IN_DATABASE, Months, last_year_end, retention_days
+from tests.past.checks import IN_CACHE, IN_DATABASE
+from tests.past.months import Months, last_year_end, retention_days
 from tests.past.stack import PastStack
 from tests.past.town import LONG, SHORT
 
