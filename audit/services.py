@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from django.db import transaction
 from django.db.models import Model
 
 from audit import actors
 from audit.actors import Actor
 from audit.models import NAME_MAX_CHARS, Action, Entry
+from audit.sql import read_sql
+from common.database import row
 
 logger = logging.getLogger(__name__)
+_RECORD = read_sql("record.sql")
 
 
 class Target(NamedTuple):
@@ -44,28 +48,43 @@ def record(
     who = by or actors.current()
     if isinstance(target, Model):
         target = Target(target._meta.model_name or "", target.pk, str(target))
-    with transaction.atomic():
-        entry = Entry.objects.create(
-            actor_kind=who.kind,
-            actor_id=who.id,
-            actor_name=_plain(who.name),
-            address=who.address,
-            action=action,
-            target_kind=target.kind,
-            target_id=_plain(str(target.id)),
-            target_name=_plain(target.name),
-            reason=reason.replace("\0", ""),
-            before=before,
-            after=after,
-            session=who.session,
-            request_id=who.request_id,
-        )
-        entry.refresh_from_db(fields=["at", "previous", "hash"])
+    fields: dict[str, Any] = {
+        "actor_kind": str(who.kind),
+        "actor_id": who.id,
+        "actor_name": _plain(who.name),
+        "address": who.address,
+        "action": str(action),
+        "target_kind": target.kind,
+        "target_id": _plain(str(target.id)),
+        "target_name": _plain(target.name),
+        "reason": reason.replace("\0", ""),
+        "session": who.session,
+        "request_id": who.request_id,
+    }
+    id_, at, previous, digest = row(
+        _RECORD, fields | {"before": _json(before), "after": _json(after)}
+    )
+    entry = Entry(
+        id=id_, at=at, previous=previous, hash=digest, before=before, after=after, **fields
+    )
     # A second place that says how far the log had got: see `manage.py audit --expect`.
     transaction.on_commit(
         lambda: logger.info("audit entry %d %s: %s", entry.pk, bytes(entry.hash).hex(), action)
     )
     return entry
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(_without_nul(value)).decode()
+
+
+def _without_nul(value: Any) -> Any:
+    """Return JSON data without U+0000, which jsonb does not take."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, Mapping):
+        return {_without_nul(key): _without_nul(one) for key, one in value.items()}
+    return [_without_nul(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(text: str) -> str:

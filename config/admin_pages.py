@@ -14,6 +14,7 @@ _MENU: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("moderation.case", "flag", "Reports"),
             ("accounts.user", "person", "Users"),
             ("accounts.block", "block", "Blocks"),
+            ("moderation.redaction", "ink_eraser", "Redactions"),
             ("moderation.breakglass", "key", "Private reading"),
         ],
     ),

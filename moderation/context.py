@@ -1,21 +1,21 @@
 """What a moderator reads to understand a case: what was said around it, what there was before."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts import selectors as users
 from accounts.models import Block
+from accounts.rights import require, same
 from audit import actors
 from audit.actors import Actor
 from audit.models import Action, Entry
 from audit.services import record
 from common.errors import NotFound
 from messaging import history
-from moderation.cases import cases_for, target_of
-from moderation.models import Case, Kind, Report
+from moderation.cases import target_of
+from moderation.models import Case, Report
 from moderation.reading import ChatPage, page_of
 
 AROUND = 10
@@ -27,49 +27,42 @@ OF_THE_STANDING = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
-class Background:
-    """What is known of a reported user."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What was done to a user, newest first, and how many users block them, up to a bound."""
 
-    cases: list[Case] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    blocked_by: int = 0
-    """How many users block them; counted up to a bound."""
+    entries: list[Entry]
+    blocked_by: int
 
 
-def read_context(*, case_id: UUID, by: Actor | None = None) -> ChatPage:
+def read_context(*, case: Case, by: Actor | None = None) -> ChatPage:
     """Return the messages around a reported one, as far as a reporter could see them; recorded.
 
     Empty where nothing of it is left. Raises NotYours, NotFound, Unavailable.
     """
     by = by or actors.current()
-    case = cases_for(by).select_related("user", "chat").filter(pk=case_id).first()
-    if case is None or case.kind != Kind.MESSAGE or case.chat_id is None or case.seq is None:
+    require(by, "moderation.view_case")
+    if same(by, case.user_id) or case.chat_id is None or case.seq is None:
         raise NotFound
     window = _window(case.chat_id, case.seq, case)
     page = page_of(case.chat_id, limit=0, within=window) if window else ChatPage()
-    with transaction.atomic():
-        record(Action.CASE_READ, by=by, target=target_of(case), after=page.read())
+    record(Action.CASE_READ, by=by, target=target_of(case), after=page.read())
     return page
 
 
-def background_of(case: Case) -> Background:
-    """Return what there was about a reported user before; for whoever may read the case."""
-    return Background(
-        cases=list(
-            Case.objects.filter(user=case.user_id)
-            .exclude(pk=case.pk)
-            .select_related("closed_by")
-            .order_by("-pk")[:SHOWN]
-        ),
-        entries=list(
-            Entry.objects.filter(target_id=str(case.user_id), action__in=OF_THE_STANDING).order_by(
-                "-pk"
-            )[:SHOWN]
-        ),
-        blocked_by=Block.objects.filter(
-            pk__in=Block.objects.filter(blocked=case.user_id).values("pk")[: users.SEARCH_MAX_USERS]
-        ).count(),
+def earlier_cases(case: Case) -> list[Case]:
+    """Return other cases of the reported user, newest first."""
+    of_them = Case.objects.filter(user=case.user_id).exclude(pk=case.pk)
+    return list(of_them.select_related("closed_by").order_by("-pk")[:SHOWN])
+
+
+def standing_of(case: Case) -> Standing:
+    """Return how the reported user stands."""
+    entries = Entry.objects.filter(target_id=str(case.user_id), action__in=OF_THE_STANDING)
+    blocks = Block.objects.filter(blocked=case.user_id).values("pk")
+    return Standing(
+        entries=list(entries.order_by("-pk")[:SHOWN]),
+        blocked_by=blocks[: users.SEARCH_MAX_USERS].count(),
     )
 
 

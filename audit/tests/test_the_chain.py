@@ -206,7 +206,6 @@ def test_many_writers_at_once_make_one_chain(transactional_db):
     assert chain.verify().broken is None
 
 
-def test_an_entry_costs_three_statements(three, django_assert_num_queries):
-    with transaction.atomic(), django_assert_num_queries(4):
-        # Savepoint, insert, the database's own columns, release.
+def test_an_entry_costs_one_statement(three, django_assert_num_queries):
+    with transaction.atomic(), django_assert_num_queries(1):
         record(Action.BAN)

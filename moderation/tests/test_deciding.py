@@ -217,7 +217,7 @@ def test_the_text_is_kept_while_the_case_is_live_and_a_while_after(case, mod, se
 def test_the_context_is_what_was_said_around_it_and_reading_it_is_recorded(case, ann, ben, mod):
     for number in range(30):
         ann.tell(case.chat_id, f"later {number}")
-    page = context.read_context(case_id=case.pk, by=mod)
+    page = context.read_context(case=case, by=mod)
     assert [shown.seq for shown in page.messages] == list(range(1, 13))
     reported = page.messages[1]
     assert (reported.text, reported.sender, reported.sender_id) == ("buy this", "ben", ben.id)
@@ -234,7 +234,7 @@ def test_the_context_is_no_more_than_the_reporter_could_see(ann, ben, cid, mod):
     ann.post("/add_user_to_group", group_id=str(group), user_id=str(cid.id))
     ben.tell(group, "spam")
     report, _ = services.report_message(reporter_id=cid.id, chat_id=group, seq=4, reason="spam")
-    page = context.read_context(case_id=report.case.pk, by=mod)
+    page = context.read_context(case=report.case, by=mod)
     assert [shown.seq for shown in page.messages] == [3, 4]
 
 
@@ -242,7 +242,7 @@ def test_what_there_was_before_is_told(case, ann, ben, cid, mod):
     ann.post("/block_user", user_id=str(ben.id))
     earlier, _ = services.report_user(reporter_id=cid.id, user_id=ben.id, reason="other")
     resolve(earlier.case, Measure.BAN, by=mod)
-    known = context.background_of(case)
-    assert [one.pk for one in known.cases] == [earlier.case.pk]
+    assert [one.pk for one in context.earlier_cases(case)] == [earlier.case.pk]
+    known = context.standing_of(case)
     assert [entry.action for entry in known.entries] == ["ban"]
     assert known.blocked_by == 1

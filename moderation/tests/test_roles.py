@@ -14,7 +14,7 @@ from messaging.models import Message
 from moderation import cases, context, services
 from moderation.access import erase_account, grant_role, roles_of, take_role
 from moderation.glass import break_glass, read_chat
-from moderation.models import Measure
+from moderation.models import Case, Measure
 from moderation.redaction import redact_message
 from moderation.roles import RIGHTS, Role, sync_roles
 from moderation.tests.conftest import actor, staff
@@ -68,7 +68,7 @@ ACTIONS = {
     ),
     "redact": lambda w, by: redact_message(chat_id=w.group, seq=2, reason="x", by=by),
     "see the queue": lambda w, by: cases.cases_for(by).get(pk=w.case),
-    "read a case": lambda w, by: context.read_context(case_id=w.case, by=by),
+    "read a case": lambda w, by: context.read_context(case=Case.objects.get(pk=w.case), by=by),
     "take a case": lambda w, by: cases.take_case(case_id=w.case, by=by),
     "resolve a case": lambda w, by: cases.resolve_case(
         case_id=w.case, measures=[Measure.BAN], note="x", by=by

@@ -1,0 +1,244 @@
+"""What the admin's pages show of reports, and of chats that are read for a reason."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.models import User
+from accounts.panels import user_link
+from audit import actors
+from audit.actors import Actor
+from common.deeds import Panel, Table, link, offer, permitted, tag
+from common.errors import Forbidden, NotFound, Unavailable
+from messaging.models import Chat
+from moderation import context, glass
+from moderation.cases import cases_for
+from moderation.models import BreakGlass, Case, Kind, State
+from moderation.reading import ChatPage
+
+SHOWN = 20
+AWAY = "This can't be read right now: cold storage does not answer, or nobody's copy is left."
+STATES = {
+    State.OPEN: "warn",
+    State.IN_PROGRESS: "warn",
+    State.RESOLVED: "good",
+    State.DISMISSED: "",
+}
+
+
+def case_link(case: Case, text: object) -> SafeString:
+    """Return a link to a case's page."""
+    return link(text, reverse("admin:moderation_case_change", args=[case.pk]))
+
+
+def state_tag(case: Case) -> SafeString:
+    """Return a case's state as a word that stands out."""
+    return tag(case.get_state_display(), STATES[State(case.state)])
+
+
+def measures_of(case: Case) -> str:
+    """Return what was done about a case."""
+    return ", ".join(case.measures) or "nothing"
+
+
+def _talk(page: ChatPage, sentence: str) -> dict[str, Any]:
+    return {
+        "messages": page.messages,
+        "served_from": page.served_from,
+        "sentence": sentence,
+        "reported": None,
+    }
+
+
+def context_of(request: HttpRequest, case: Case) -> dict[str, Any] | None:
+    """Return what was said around a reported message; that it was read is recorded."""
+    if case.kind != Kind.MESSAGE:
+        return None
+    try:
+        page = context.read_context(case=case, by=actors.of_request(request))
+    except Unavailable:
+        return {"unavailable": AWAY}
+    sentence = "As far as somebody who reported it could see. That you read it is recorded."
+    if not page.messages:
+        sentence = "Nothing of this stretch of the chat is kept any more."
+    return _talk(page, sentence) | {"reported": case.seq}
+
+
+def reports_of(request: HttpRequest, case: Case) -> dict[str, Any]:
+    """Return who reported what, and why."""
+    found = list(context.reports_of(case)[:SHOWN])
+    rows = [
+        [
+            report.created_at,
+            user_link(report.reporter),
+            report.get_reason_display(),
+            report.comment or None,
+        ]
+        for report in found
+    ]
+    return Table(("When", "By", "Why", "In their words"), rows, "Nobody.").context()
+
+
+def earlier_of(request: HttpRequest, case: Case) -> dict[str, Any]:
+    """Return other reports of the same user."""
+    return _cases(context.earlier_cases(case), "Nobody has reported this user before.")
+
+
+def standing_of(request: HttpRequest, case: Case) -> dict[str, Any]:
+    """Return how the reported user stands: bans, removals, who blocks them."""
+    known = context.standing_of(case)
+    rows = [
+        [entry.at, entry.actor_name, entry.get_action_display(), entry.reason or None]
+        for entry in known.entries
+    ]
+    blocked = f"{known.blocked_by} users block them." if known.blocked_by else "Nobody blocks them."
+    if rows and known.blocked_by:
+        rows.append([None, None, blocked, None])
+    empty = f"Never banned, never removed by a moderator. {blocked}"
+    return Table(("When", "Who", "Did what", "Why"), rows, empty).context()
+
+
+def trail_of(request: HttpRequest, case: Case) -> dict[str, Any]:
+    """Return what was done about a case."""
+    rows = [
+        [entry.at, entry.actor_name, entry.get_action_display(), entry.reason or None]
+        for entry in context.trail_of(case)[:SHOWN]
+    ]
+    return Table(("When", "Who", "Did what", "Why"), rows, "Nothing yet.").context()
+
+
+def cases_of_user(request: HttpRequest, user: User) -> dict[str, Any] | None:
+    """Return the reports of a user, for the page of that user; nobody sees those of themself."""
+    by: Actor = actors.of_request(request)
+    if by.id == user.pk:
+        return None
+    found = cases_for(by).filter(user=user).select_related("closed_by").order_by("-pk")[:SHOWN]
+    return _cases(list(found), "Nobody has reported this user.")
+
+
+def _cases(found: list[Case], empty: str) -> dict[str, Any]:
+    rows = [
+        [
+            case_link(case, f"{case.opened_at:%Y-%m-%d %H:%M}"),
+            case.kind,
+            case.report_count,
+            state_tag(case),
+            "" if case.live else measures_of(case),
+            case.resolution or None,
+        ]
+        for case in found
+    ]
+    columns = ("Opened", "Of a", "Reports", "State", "Done", "Why")
+    return Table(columns, rows, empty).context()
+
+
+def _before(request: HttpRequest) -> int | None:
+    text = request.GET.get("before", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < SHOWN - 1 else None
+
+
+def _history(request: HttpRequest, chat_id: Any, asked: str) -> dict[str, Any]:
+    before = _before(request)
+    try:
+        page = glass.read_chat(chat_id=chat_id, before=before, by=actors.of_request(request))
+    except Unavailable:
+        return {"unavailable": AWAY}
+    except (Forbidden, NotFound) as error:
+        return {"unavailable": str(error.detail)}
+    found = _talk(page, "That you read this page is recorded.")
+    if page.older and page.first:
+        found["older"] = f"{asked}before={page.first}"
+    if page.newer and before is not None:
+        found["newest"] = asked
+    return found
+
+
+def group_messages(request: HttpRequest, group: Chat) -> dict[str, Any]:
+    """Return a group's messages once they are asked for: reading is recorded."""
+    if "read" in request.GET:
+        return _history(request, group.pk, "read=1&")
+    return {"ask": "read=1", "sentence": "Reading what the members write is recorded."}
+
+
+def glass_messages(request: HttpRequest, opened: BreakGlass) -> dict[str, Any] | None:
+    """Return the messages behind broken glass, to who broke it and while that holds."""
+    if opened.opened_by_id != request.user.pk:
+        return {"unavailable": f"Only {opened.opened_by} reads through this."}
+    if not opened.open:
+        return {"unavailable": "This has ended. Break the glass again, with a reason, to read on."}
+    return _history(request, opened.chat_id, "")
+
+
+def chat_glass(request: HttpRequest, chat: Chat) -> dict[str, Any]:
+    """Return who has read a private chat through broken glass."""
+    found = BreakGlass.objects.filter(chat=chat).select_related("opened_by").order_by("-pk")[:SHOWN]
+    rows = [
+        [
+            link(
+                f"{opened.opened_at:%Y-%m-%d %H:%M}",
+                reverse("admin:moderation_breakglass_change", args=[opened.pk]),
+            ),
+            opened.opened_by.username,
+            tag("open", "warn") if opened.open else tag("ended", ""),
+            opened.pages_read,
+            opened.reason,
+        ]
+        for opened in found
+    ]
+    columns = ("Broken", "By", "State", "Pages read", "Why")
+    return Table(columns, rows, "No moderator has read this chat.").context()
+
+
+def reported_text(case: Case) -> SafeString:
+    """Return the message as it was when it was reported."""
+    return format_html('<p class="as-sent">{}</p>', case.text)
+
+
+def offer_all() -> None:
+    """Have the pages of cases, users, groups, chats and broken glass show them."""
+    talk = "moderation/talk.html"
+    view = permitted("moderation.view_case")
+    offer(
+        "moderation.case",
+        Panel(
+            name="context", title="What was said around it", load=context_of, may=view,
+            template=talk, order=10,
+        ),
+        Panel(name="reports", title="Who reported it", load=reports_of, may=view, order=20),
+        Panel(name="earlier", title="Earlier reports", load=earlier_of, may=view, order=30),
+        Panel(name="standing", title="Bans and removals", load=standing_of, may=view, order=40),
+        Panel(name="trail", title="What was done", load=trail_of, may=view, order=50),
+    )  # fmt: skip
+    offer(
+        "accounts.user",
+        Panel(name="cases", title="Reports of them", load=cases_of_user, may=view, order=10),
+    )
+    offer(
+        "groups.group",
+        Panel(
+            name="messages", title="Messages", load=group_messages,
+            may=permitted("groups.change_group"), template="moderation/group_messages.html",
+            order=60,
+        ),
+    )  # fmt: skip
+    offer(
+        "messaging.chat",
+        Panel(
+            name="glass", title="Read by moderators", load=chat_glass,
+            may=lambda request, chat: (
+                chat.kind == Chat.Kind.PRIVATE
+                and request.user.has_perm("moderation.view_breakglass")
+            ),
+            order=60,
+        ),
+    )  # fmt: skip
+    offer(
+        "moderation.breakglass",
+        Panel(
+            name="messages", title="Messages", load=glass_messages,
+            may=permitted("moderation.add_breakglass"), template=talk, order=10,
+        ),
+    )  # fmt: skip
