@@ -21,6 +21,7 @@ OPS = options.BASE_DIR / "ops"
 RULES = ("prometheus/rules.yml", "prometheus/alerts.yml")
 DASHBOARD = "grafana/strata.json"
 RUNBOOKS = "docs/operations.md"
+TOLD = "docs/watching.md"
 SEVERITIES = {"critical", "warning"}
 # What Prometheus itself adds to every sample, or knows of every target.
 TARGET = {"job", "instance"}
@@ -56,8 +57,16 @@ def known() -> dict[str, Known]:
 
 
 def problems(folder: Path = OPS) -> list[str]:
-    """Return what is wrong with the dashboard and the rules in a folder."""
-    return [*_of_rules(folder), *_of_dashboard(folder)]
+    """Return what is wrong with the dashboard and the rules in a folder, and what no page tells."""
+    return [*_of_rules(folder), *_of_dashboard(folder), *_untold()]
+
+
+def _untold() -> Iterator[str]:
+    text = (options.BASE_DIR / TOLD).read_text(encoding="utf-8")
+    for name in known():
+        plain = re.sub("_(bucket|sum|count)$", "", name)
+        if not re.search(rf"`{plain}[`{{]", text):
+            yield f"{TOLD} does not tell of {name}"
 
 
 def rules(folder: Path = OPS) -> list[dict[str, Any]]:
