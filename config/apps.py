@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.contrib.auth.signals import user_login_failed
 
 
 class StrataConfig(AppConfig):
@@ -15,7 +14,4 @@ class StrataConfig(AppConfig):
 
     def ready(self) -> None:
         """Import what registers itself; the queue too, so that any process may send a task."""
-        from config import celery, checks, counting  # noqa: F401, PLC0415 - Django's own place
-
-        # Where people log in by a form: the API's refusals are counted by their status.
-        user_login_failed.connect(counting.on_login_failed)
+        from config import celery, checks  # noqa: F401, PLC0415 - Django's own place for it

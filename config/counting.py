@@ -46,14 +46,6 @@ SERVED = Counter(
 REFUSALS = Counter(
     "strata_rate_limit_refusals_total", "Requests refused for coming too often (429).", "route"
 )
-LOGIN_FAILURES = Counter(
-    "strata_login_failures_total", "Logins with a wrong name or password, by where.", "where"
-)
-
-
-def on_login_failed(**kwargs: Any) -> None:
-    """Count a login that failed on a page: the admin's or the browsable API's."""
-    LOGIN_FAILURES.inc("page")
 
 
 _shared: Path | None = None
@@ -175,8 +167,6 @@ def _places(route: str, status: int, served: str | None) -> tuple[int, int, int]
         other = SERVED.place(route, served)
     elif status == 429:  # noqa: PLR2004
         other = REFUSALS.place(route)
-    elif status == 401 and route == "login":  # noqa: PLR2004
-        other = LOGIN_FAILURES.place("api")
     return REQUESTS.place(route, f"{status // 100}xx"), SECONDS.place(route), other
 
 
