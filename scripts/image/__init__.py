@@ -1,0 +1,1 @@
+"""The Dockerfile's own lines, run without a container engine."""
