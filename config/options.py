@@ -201,6 +201,7 @@ METRICS_TOKEN = _text(
     "",
     "Who reads `/metrics` must send it as `Authorization: Bearer …`, unless METRICS_ALLOWED has "
     "their address.",
+    secret=True,
 )
 METRICS_ALLOWED = _names(
     _O,

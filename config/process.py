@@ -7,6 +7,7 @@ The one way in which containers, systemd's units and the tests start them:
     beat       the schedule; one of it
     sweeper    keeps the cache true to the database
     migrate    brings the database's schema up to this version, and ends
+    bucket     makes the archive's bucket unless it is there, and ends
     manage …   any of Django's commands
     healthy NAME   ask whether that one, here, works: exit status 0 or 1
 
@@ -49,10 +50,12 @@ def command(name: str, arguments: list[str], env: Env) -> list[str]:
         return ["manage.py", "sweep"]
     if name == "migrate":
         return ["manage.py", "migrate", "--no-input"]
+    if name == "bucket":
+        return ["-m", "config.bucket"]
     return ["manage.py", *arguments]
 
 
-NAMES = ("web", "worker", "beat", "sweeper", "migrate", "manage")
+NAMES = ("web", "worker", "beat", "sweeper", "migrate", "bucket", "manage")
 
 
 class UnixConnection(http.client.HTTPConnection):

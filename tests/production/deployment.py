@@ -41,6 +41,8 @@ class Deployment:
         self.python = python
         self.code = BASE_DIR
         self.port = some_free_port()
+        self.plain_port = some_free_port((self.port,))
+        self.metrics_port = some_free_port((self.port, self.plain_port))
         self.base_url = f"https://{HOST}:{self.port}"
         self._processes: dict[str, Process] = {}
         for name in ("run", "data", "secrets"):
@@ -123,9 +125,11 @@ class Deployment:
         environment = {
             **clean_environment(),
             "SITE_ADDRESS": HOST,
-            "HTTP_PORT": str(some_free_port()),
+            "HTTP_PORT": str(self.plain_port),
             "HTTPS_PORT": str(self.port),
-            "WEB_UPSTREAMS": " ".join(f"unix/{self.socket(name)}" for name in WEBS),
+            "WEB_1": f"unix/{self.socket(WEBS[0])}",
+            "WEB_2": f"unix/{self.socket(WEBS[1])}",
+            "METRICS_PORT": str(self.metrics_port),
             "XDG_DATA_HOME": str(self.folder / "data"),
             "XDG_CONFIG_HOME": str(self.folder / "data"),
             "HOME": str(self.folder),
