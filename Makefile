@@ -16,7 +16,7 @@ ARGS ?=
 ROOMS := accounts archive audit chats clients common config groups messaging moderation overview scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench test test-browser soak months lint format requirements clean usable
+.PHONY: help install run demo bench test test-browser soak months lint audit sbom image format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -69,9 +69,28 @@ lint: $(DEV) ## Check style, types, imports, migrations, production settings and
 	$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 	$(PY) -m config.options --check
 	$(PRODUCTION) $(PY) -m scripts.ops
+	@# It warns of each line of a statement of which one is excused; the second time it says all.
+	@$(PY) -m bandit --quiet --recursive --configfile pyproject.toml . 2>/dev/null || \
+		$(PY) -m bandit --quiet --recursive --configfile pyproject.toml .
+	$(PY) -m scripts.migrations
+	$(VENV)/bin/hadolint --failure-threshold info Dockerfile
+	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	@# Caddy itself; it says much while it does.
+	@$(VENV)/bin/caddy validate --config ops/Caddyfile --adapter caddyfile >/dev/null 2>&1 || \
+		$(VENV)/bin/caddy validate --config ops/Caddyfile --adapter caddyfile
+	$(PY) -m scripts.audit
 	@# The OpenAPI document of this very code is the one that docs/ shows and clients are made from.
 	$(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file /dev/stdout | \
 		diff --brief docs/openapi.yaml - >/dev/null || { echo "docs/openapi.yaml is not what the code says; run make format." >&2; exit 1; }
+
+audit: $(DEV) ## Ask whether what is pinned has known vulnerabilities; AUDIT_STRICT=1 fails without an answer
+	@$(PY) -m scripts.audit
+
+sbom: $(DEV) ## Write what the server is made of to build/sbom.json (CycloneDX)
+	@$(PY) -m scripts.sbom
+
+image: $(DEV) ## Run the Dockerfile's own lines without a container engine, in build/image
+	@rm -rf build/image && $(PY) -m scripts.image build/image
 
 format: $(DEV) ## Format the code and mend what can be mended mechanically
 	$(PY) -m ruff format .

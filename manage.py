@@ -24,6 +24,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if len(sys.argv) > 1 and sys.argv[1] in LONG_COMMANDS:
         os.environ.setdefault("DB_TRANSACTION_TIMEOUT_MS", "0")
+    if sys.argv[1:2] == ["migrate"]:
+        # Shorter than a request waits, so that none fails behind it.
+        os.environ.setdefault("DB_LOCK_TIMEOUT_MS", "3000")
     with traced.command("".join(sys.argv[1:2])):
         execute_from_command_line(sys.argv)
 

@@ -40,7 +40,7 @@ _SETTLE = read_sql("settle_restored.sql")
 _WATERMARK = read_sql("restore_watermark.sql")
 _COLUMNS = "chat_id, seq, sender_id, subject_id, kind, text, sent_at, client_id"
 _STAGE = (
-    f"CREATE TEMP TABLE IF NOT EXISTS restored ON COMMIT DELETE ROWS AS SELECT {_COLUMNS}"  # noqa: S608
+    f"CREATE TEMP TABLE IF NOT EXISTS restored ON COMMIT DELETE ROWS AS SELECT {_COLUMNS}"  # noqa: S608  # nosec B608
     " FROM messaging_message LIMIT 0"
 )
 PORTION = 1000

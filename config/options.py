@@ -274,6 +274,15 @@ DB_TRANSACTION_TIMEOUT_MS = _number(
     "PostgreSQL ends a transaction that takes longer, and a wait for a lock after four fifths of "
     "it; 0 for no limit, which `migrate` and other long commands take by themselves.",
 )
+DB_LOCK_TIMEOUT_MS = _number(
+    _D,
+    "DB_LOCK_TIMEOUT_MS",
+    0,
+    "ms",
+    "The longest wait for a lock; 0 is four fifths of DB_TRANSACTION_TIMEOUT_MS. `migrate` takes "
+    "3000 by itself: whoever waits for a table has everybody behind them wait too, and it may "
+    "simply be run again.",
+)
 
 _C = "Cache and queue"
 REDIS_URL = _text(

@@ -50,6 +50,7 @@ try:
 
     DATABASE_URL = options.DATABASE_URL.read(env)
     DB_TRANSACTION_TIMEOUT_MS = options.DB_TRANSACTION_TIMEOUT_MS.read(env)
+    DB_LOCK_TIMEOUT_MS = options.DB_LOCK_TIMEOUT_MS.read(env)
 
     REDIS_URL = options.REDIS_URL.read(env)
     CACHE_TIMEOUT_MS = options.CACHE_TIMEOUT_MS.read(env)
@@ -346,7 +347,7 @@ _database_options: dict[str, Any] = DATABASES["default"].setdefault("OPTIONS", {
 _server_options = {
     "transaction_timeout": DB_TRANSACTION_TIMEOUT_MS,
     "idle_in_transaction_session_timeout": DB_TRANSACTION_TIMEOUT_MS,
-    "lock_timeout": DB_TRANSACTION_TIMEOUT_MS * 4 // 5,
+    "lock_timeout": DB_LOCK_TIMEOUT_MS or DB_TRANSACTION_TIMEOUT_MS * 4 // 5,
     # Every statement here is short: compiling one costs more than running it.
     "jit": "off",
 }

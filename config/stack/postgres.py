@@ -44,7 +44,7 @@ SETTINGS = {
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "jit": "off",
-    "password_encryption": "scram-sha-256",
+    "password_encryption": "scram-sha-256",  # nosec B105
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
