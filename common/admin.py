@@ -152,9 +152,9 @@ class LeanModelAdmin(_ModelAdmin):
         thing = context.get("original")
         if thing is not None:
             context |= {
-                "deeds": deeds_for(request, thing),
+                "deeds": (offered := deeds_for(request, thing)),
+                "buttons": [(deed, deed.url(thing)) for deed in offered],
                 "panels": panels_for(request, thing),
-                "show_close": False,
                 "show_save_and_add_another": False,
                 "show_save_and_continue": False,
             }

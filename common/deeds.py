@@ -83,12 +83,11 @@ class Deed:
     A refusal of the service (an APIException) is shown in the form.
     """
     href: str = ""
-    """The page that does it, where another one does, from the thing's page."""
+    """The page that does it, where another one does, from the thing's page; {} is its id."""
 
-    @property
-    def path(self) -> str:
-        """The page that asks and does, from the thing's page."""
-        return f"../do/{self.name}/"
+    def url(self, thing: Model) -> str:
+        """Return the page that asks and does, from the thing's page."""
+        return self.href.format(thing.pk) if self.href else f"../do/{self.name}/"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -182,9 +184,32 @@ class RedactionAdmin(OfChatsAndUsersAdmin):
     list_display = ("place", "progress", "reason", "asked_by", "asked_at", "done_at", "note")
     list_display_links = ("place",)
     list_select_related = ("chat", "asked_by")
+    change_form_outer_before_template = "moderation/admin/redaction.html"
     fields = ("place", "progress", "where", "reason", "asked_by", "asked_at", "done_at", "note")
     readonly_fields = fields
     empty_text = "No message has been redacted."
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the steps, which the page asks for while it is under way."""
+        view = self.admin_site.admin_view(self.steps)
+        url = path("<int:redaction_id>/steps/", view, name="moderation_redaction_progress")
+        return [url, *super().get_urls()]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show which tiers the text is gone from."""
+        context |= panels.steps_of(context["original"]) if context.get("original") else {}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def steps(self, request: HttpRequest, redaction_id: int) -> HttpResponse:
+        """Return which tiers the text is gone from, alone."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = Redaction.objects.filter(pk=redaction_id).first()
+        if found is None:
+            raise Http404
+        return render(request, "moderation/admin/steps.html", panels.steps_of(found))
 
     @admin.display(description="message")
     def place(self, redaction: Redaction) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminIntegerFieldWidget
 
 from accounts import rights
@@ -157,8 +158,13 @@ def _close(request: HttpRequest, opened: BreakGlass, data: dict[str, Any]) -> st
 
 
 def _redact_in(chat_id: Any, data: dict[str, Any]) -> str:
-    redaction.redact_message(chat_id=chat_id, seq=data["seq"], reason=data["reason"])
-    return f"Message #{data['seq']} is on its way out of every tier; see Redactions."
+    found = redaction.redact_message(chat_id=chat_id, seq=data["seq"], reason=data["reason"])
+    page = reverse("admin:moderation_redaction_change", args=[found.pk])
+    return format_html(
+        'Message #{} is on its way out of every tier: <a href="{}">see how far</a>.',
+        data["seq"],
+        page,
+    )
 
 
 def _redact_behind_glass(request: HttpRequest, opened: BreakGlass, data: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from accounts.models import User
 from accounts.panels import user_link
+from archive.models import Erasure
 from audit import actors
 from audit.actors import Actor
 from common.deeds import Panel, Table, link, offer, permitted, tag
@@ -16,7 +17,7 @@ from common.errors import Forbidden, NotFound, Unavailable
 from messaging.models import Chat
 from moderation import context, glass
 from moderation.cases import cases_for
-from moderation.models import BreakGlass, Case, Kind, State
+from moderation.models import BreakGlass, Case, Kind, Redaction, State
 from moderation.reading import ChatPage
 
 SHOWN = 20
@@ -190,6 +191,13 @@ def chat_glass(request: HttpRequest, chat: Chat) -> dict[str, Any]:
     ]
     columns = ("Broken", "By", "State", "Pages read", "Why")
     return Table(columns, rows, "No moderator has read this chat.").context()
+
+
+def steps_of(redaction: Redaction) -> dict[str, Any]:
+    """Return which tiers a redacted text is gone from, for the page's steps."""
+    # The archive notes an erasure with the change that takes the text out of the database.
+    asked = Erasure.objects.filter(chat=redaction.chat_id, seq=redaction.seq).exists()
+    return {"redaction": redaction, "near": asked or redaction.done_at is not None}
 
 
 def reported_text(case: Case) -> SafeString:

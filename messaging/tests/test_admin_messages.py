@@ -76,6 +76,54 @@ def test_by_chat_and_sender_in_either_order(browser, two):
         assert listed(browser, query) == ["a3", "a1"]
 
 
+@pytest.fixture
+def dated(two):
+    """Five messages of one chat: at 9:15, 9:15:30, 10:00, the next day at 0:00, and in a year."""
+    ada = two[0]
+    chat = make_chat(ada, texts=[(ada, f"d{n}") for n in range(1, 6)])
+    times = ["24T09:15:00Z", "24T09:15:30Z", "24T10:00:00Z", "25T00:00:00Z"]
+    for seq, time in enumerate([f"2026-11-{time}" for time in times] + ["2027-11-24T00:00Z"], 1):
+        Message.objects.filter(chat=chat, seq=seq).update(sent_at=time)
+    return chat
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("#2", ["d2"]), ("#9", []), ("#0", []),
+        ("2026-11-24", ["d3", "d2", "d1"]), ("2026-11-25", ["d4"]), ("2026-11-26", []),
+        ("2026-11-24T09", ["d2", "d1"]), ("2026-11-24T09:15", ["d2", "d1"]),
+        ("2026-11-24T10:00", ["d3"]), ("2026-11-24T11", []), ("2025-01-01", []),
+        ("2026-11-24 #1", ["d1"]), ("2026-11-24 #4", []), ("2026-11-24 ada", ["d3", "d2", "d1"]),
+        ("2026-11-24 ben", []), ("#1 #2", []), ("2026-11-24 2026-11-25", []), ("2026-13-45", []),
+    ],
+)  # fmt: skip
+def test_in_a_chat_by_place_and_time(browser, dated, query, found):
+    assert listed(browser, f"{dated.pk} {query}") == found
+    assert listed(browser, f"{query} {dated.pk}") == found
+
+
+@pytest.mark.parametrize("query", ["#2", "2026-11-24", "2026-11-24 ada"])
+def test_a_place_or_a_time_needs_a_chat(browser, dated, query):
+    page = browser.get(LIST, {"q": query}).content.decode()
+    assert "looked for in one chat" in page
+    assert listed(browser, query) == []
+
+
+def test_what_is_private_is_not_shown_here(browser, two):
+    ada, ben, *_ = two
+    low, high = sorted((ada, ben), key=lambda user: user.pk)
+    chat = Chat.objects.create(kind="private", low=low, high=high, last_seq=1)
+    Message.objects.create(
+        chat=chat, seq=1, sender=ada, kind="text", text="between us", sent_at=timezone.now()
+    )
+    message = Message.objects.get(chat=chat)
+    for url in (LIST, f"{LIST}?q={chat.pk}", f"{LIST}{message.pk}/change/"):
+        page = browser.get(url).content.decode()
+        assert "between us" not in page
+        assert "private" in page
+
+
 @pytest.mark.parametrize(
     "query",
     ["nobody", "b9ee5a9e-32e5-4d43-9f92-f8ba3055e8f7", "be", "a b c", "\ud800", "%", "' OR 1=1"],
