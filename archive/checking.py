@@ -98,6 +98,8 @@ def _seqs(part: Part, user_id: UUID, lines: Iterator[bytes], known: Known) -> li
         if line.owner and line.owner != viewer:
             raise Damaged(f"message {line.seq} shows another sender's client_id")
         seqs.append(line.seq)
+        if len(seqs) > known.count:
+            raise Damaged("it holds more than was written")
     if sha.digest() != known.sha256:
         raise Damaged("its bytes are not what was written")
     return seqs

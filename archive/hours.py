@@ -28,6 +28,8 @@ IN_MEMORY_BYTES = 1024 * 1024
 """A larger object is put together in a file."""
 INFLATED_BYTES = 128 * 1024
 """How much of an object is inflated at once."""
+LINE_MOST_BYTES = 16 * 1024 * 1024
+"""Far above the longest message: what has no line's end is not taken into memory whole."""
 LEVEL = 6
 # Written by hand, since libraries differ in the last two bytes (no extra flags, unknown system).
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
@@ -203,11 +205,13 @@ def plain_chunks(packed: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def split_lines(plain: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the lines of plain bytes, without their ends."""
+    """Yield the lines of plain bytes, without their ends; raises Damaged for what are no lines."""
     rest = b""
     for chunk in plain:
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
+        if len(rest) > LINE_MOST_BYTES:
+            raise Damaged("a line is longer than any message")
     if rest:
         raise Damaged("its last line has no end")
 

@@ -167,6 +167,9 @@ class _Messages:
             return
         first, lowest, last = settled[0]
         if lowest < first:
+            if self._filled:
+                # What can be read now is not to be less readable for a try to bring more back.
+                raise Damaged(f"what led up to seq {first} is in no object; it is left as it was")
             self._tally.fail(
                 f"chat {self._chat_id}", Damaged(f"what led up to seq {first} is in no object")
             )

@@ -22,6 +22,7 @@ PREFIX = "_system/"
 VERSION = "1"
 PORTION = 2000
 TRIES = 4
+MANIFEST_MOST_BYTES = 64 * 1024
 FAILURES = (ArchiveUnavailable, Missing, Damaged, DatabaseError)
 
 
@@ -94,7 +95,11 @@ def whole(store: Store, hour: int) -> bool:
 def manifest(store: Store, hour: int) -> dict[str, Any]:
     """Return an hour's manifest: table -> count and sha256; raises Missing, Damaged."""
     found = store.get(folder(hour) + "manifest")
-    plain = b"".join(plain_chunks(found.chunks))
+    plain = b""
+    for chunk in plain_chunks(found.chunks):
+        plain += chunk
+        if len(plain) > MANIFEST_MOST_BYTES:
+            raise Damaged("the manifest is none")
     try:
         tables: dict[str, Any] = orjson.loads(plain)["tables"]
     except (ValueError, KeyError, TypeError) as error:

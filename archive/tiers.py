@@ -126,10 +126,10 @@ def _fetched(span: Span, viewer: UUID, held: Held, page: dict[str, bytes]) -> li
     key = key_of(viewer, held.hour, span.chat.id)
     for attempt in (1, 2):
         try:
-            chunks = store.brisk.get(key).chunks
-            if held.size > MOST_KEPT_BYTES:
-                return checked(chunks, held, span.first, span.last)
-            packed = b"".join(chunks)
+            found = store.brisk.get(key)
+            if max(found.size, held.size) > MOST_KEPT_BYTES:
+                return checked(found.chunks, held, span.first, span.last)
+            packed = b"".join(found.chunks)
             lines = checked([packed], held, span.first, span.last)
         except store.ArchiveUnavailable:
             if attempt == 1:

@@ -115,7 +115,10 @@ def fetched(entry: HourObject) -> IO[bytes]:
     sha = hashlib.sha256()
 
     def kept() -> Iterator[bytes]:
-        for chunk in store.brisk.get(key).chunks:
+        found = store.brisk.get(key)
+        if found.size > 2 * entry.size + IN_MEMORY_BYTES:
+            raise Damaged(f"{key} is larger than what was written")
+        for chunk in found.chunks:
             file.write(chunk)
             yield chunk
 
