@@ -30,7 +30,7 @@ class Scale:
 
 
 SHORT = Scale(8, 3, 3, 4, 9, 2, 2, 8)
-LONG = Scale(40, 30, 20, 12, 14, 40, 50, 80)
+LONG = Scale(24, 14, 10, 8, 10, 20, 24, 40)
 
 
 class Town:
