@@ -93,8 +93,11 @@ def _tasks(part: Part, new: int, lock: ChatLock) -> Iterator[Callable[[], Writte
     """Yield what is to be done for each object; those of the same bytes are packed once."""
     news = {user_id: ranges for user_id, ranges in part.readers().items() if ranges[-1][1] >= new}
     owners = set(news) if part.first < part.rows_from else part.owners()
-    for users, ranges in classes(news, owners):
-        packed = part.pack(users[0], ranges)
+    alike = list(classes(news, owners))
+    made = part.pack_all(alike)
+    if part.first < part.rows_from:
+        made = (part.pack(users[0], ranges) for users, ranges in alike)
+    for (users, _), packed in zip(alike, made, strict=True):
         for user_id in users:
             yield partial(_write, part, user_id, packed, lock)
 

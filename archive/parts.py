@@ -5,6 +5,7 @@ has left the database is never dropped from an hour that is written again.
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -22,10 +23,16 @@ from messaging.wire import Line
 
 NO_TEXT = {"kind": "removed", "text": ""}
 """What an erased message is."""
-PORTION = 1000
-"""How many messages are in memory at once."""
+PORTION = 250
+"""How many messages of a chat are in memory at once: up to 4 MB, in each of a run's threads."""
+PACKED_AT_ONCE = 8
+"""How many objects are put together in one walk through the messages."""
 _READERS = read_sql("readers.sql")
 _NOBODY = UUID(int=0)
+_OWNERS = """
+SELECT DISTINCT m.sender_id FROM messaging_message m
+ WHERE m.chat_id = %s AND m.seq BETWEEN %s AND %s AND m.client_id IS NOT NULL
+"""
 
 Ranges = tuple[tuple[int, int], ...]
 """Seqs as (first, last) pairs, in order and apart from each other."""
@@ -78,6 +85,7 @@ class Part:
     known: dict[UUID, Known] = field(default_factory=dict)
     """User -> their object as the index has it."""
     _kept: list[Line] | None = None
+    _times: tuple[int, int] | None = None
 
     @property
     def rows_from(self) -> int:
@@ -102,6 +110,7 @@ class Part:
             yield self._kept
             return
         small = self.last - self.rows_from < PORTION
+        first_at = 0
         for first in range(self.rows_from, self.last + 1, PORTION):
             span = Span(self.chat, first, min(first + PORTION - 1, self.last))
             reading = Reading([span], _NOBODY)
@@ -109,23 +118,40 @@ class Part:
             lines = reading.found(span)
             if len(lines) != span.last - span.first + 1:
                 raise Damaged(f"the database lacks some of {self.chat.id}/{first}-{span.last}")
+            first_at = first_at or lines[0].at
+            if span.last == self.last:
+                self._times = first_at, lines[-1].at
             if small:
                 self._kept = lines
             yield lines
 
     def owners(self) -> set[UUID]:
         """Return the users whose own copies of the rows differ: they gave client_ids."""
-        return {
-            UUID(line.owner.decode()) for lines in self.portions() for line in lines if line.owner
-        }
+        if self.last - self.rows_from < PORTION:
+            lines = next(self.portions(), [])
+            return {UUID(line.owner.decode()) for line in lines if line.owner}
+        return {user_id for (user_id,) in rows(_OWNERS, (self.chat.id, self.rows_from, self.last))}
 
     def times(self) -> tuple[int, int]:
         """Return the times (µs) of the first and the last row."""
-        first = last = 0
-        for lines in self.portions():
-            first = first or lines[0].at
-            last = lines[-1].at
-        return first, last
+        if self._times is None:
+            deque(self.portions(), maxlen=0)
+        return self._times or (0, 0)
+
+    def pack_all(self, wanted: Iterable[tuple[list[UUID], Ranges]]) -> Iterator[Packed]:
+        """Yield the object of each class of users, made from rows alone, in their order."""
+        wanted = iter(wanted)
+        while some := list(islice(wanted, PACKED_AT_ONCE)):
+            packers = [(str(users[0]).encode(), ranges, Packer()) for users, ranges in some]
+            for lines in self.portions():
+                for viewer, ranges, packer in packers:
+                    packer.add(
+                        (line.seq, line.seen_by(viewer))
+                        for line in lines
+                        if contains(ranges, line.seq)
+                    )
+            for (users, ranges), (_, _, packer) in zip(some, packers, strict=True):
+                yield self._whole(users[0], ranges, packer)
 
     def pack(
         self,
@@ -147,6 +173,9 @@ class Part:
             packer.add(
                 (line.seq, line.seen_by(viewer)) for line in lines if contains(ranges, line.seq)
             )
+        return self._whole(user_id, ranges, packer)
+
+    def _whole(self, user_id: UUID, ranges: Ranges, packer: Packer) -> Packed:
         packed = packer.finish()
         if packed.facts.count != size_of(ranges):
             raise Damaged(f"{self.key(user_id)} would not hold what its user could see")

@@ -74,6 +74,12 @@ class ArchiveTier(Tier):
                 reading.add(span.chat, lines)
                 reading.own.setdefault(span.chat.number, set()).update(line.seq for line in lines)
 
+    def warm(self) -> None:
+        """Load what signs requests to the bucket: 3 MB, and 25 ms of the first page."""
+        from archive import store  # noqa: PLC0415 - a process that serves alone needs it early
+
+        store.brisk.direct.warm()
+
     def seq_after(self, span: Span, at: int, viewer: UUID) -> int | None:
         """Return the smallest seq of a span sent after a time, or `span.last + 1`.
 

@@ -7,6 +7,7 @@ poll more than everything else it does. Whatever comes without the header gets D
 
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,7 @@ from django.http import HttpResponse
 from common.context import REQUEST_ID_HEADER
 from common.wsgi import ChunkedBodies
 from config import counting, traced
+from messaging.tiers import warm
 
 # Before the URLs are loaded, and with them what counts.
 counting.share(settings.DATA_DIR / "run")
@@ -97,3 +99,5 @@ class Application:
 
 
 application = ChunkedBodies(Application())
+# Beside the first requests, which do without it.
+threading.Thread(target=warm, name="warm", daemon=True).start()

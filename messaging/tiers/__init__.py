@@ -98,11 +98,20 @@ class Tier:
     def take(self, reading: Reading) -> None:
         """Keep what slower tiers found, if this tier keeps such things."""
 
+    def warm(self) -> None:
+        """Load what the first read would have to, as a process that serves does when it starts."""
+
 
 @lru_cache(maxsize=1)
 def staircase() -> tuple[Tier, ...]:
     """Return the tiers, the fastest first."""
     return tuple(import_string(path)() for path in settings.STRATA_TIERS)
+
+
+def warm() -> None:
+    """Make all tiers ready, so that no request waits for what they load."""
+    for tier in staircase():
+        tier.warm()
 
 
 def seq_after(span: Span, at: int, viewer: UUID) -> int:
