@@ -16,6 +16,7 @@ Signals go to the process itself: SIGTERM stops each in its own orderly way.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -30,6 +31,7 @@ from config import options
 PATIENCE_SECONDS = 5
 # A sweeper that has not spoken for so long hangs; INDEX_BELIEF_MS is what its word is good for.
 SWEEPER_SILENCE_SECONDS = 60
+NICENESS = 10
 _CELERY = ("-W", "ignore:You're running the worker with superuser", "-m", "celery", "--quiet")
 
 
@@ -132,9 +134,22 @@ def is_healthy(name: str, env: Env) -> bool:
     return sweeper_is_healthy() if name == "sweeper" else True
 
 
+def stand_back() -> None:
+    """Let those that answer requests go first on this machine's cores.
+
+    Linux shares a core between sessions before it looks at what is in each, so a session of our own
+    stands back as a whole; where it is somebody's terminal, this process alone does.
+    """
+    os.nice(NICENESS)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
+
+
 def become(name: str, started: list[str]) -> NoReturn:
     """Become this process."""
     if name == "worker":
+        stand_back()
         # An orderly stop that ends: what is not done by WORKER_DRAIN_SECONDS is handed back to the
         # queue. Without it the worker waits for its tasks, is killed, and they lie for an hour.
         os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
