@@ -13,7 +13,7 @@ from config.options import BASE_DIR
 from config.stack.errors import StackError
 from scripts.bench import report
 from scripts.bench.run import Bench
-from scripts.bench.scale import FULL, QUICK
+from scripts.bench.scale import COLD, COLD_QUICK, FULL, QUICK
 
 
 def main() -> int:
@@ -27,6 +27,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="repetitions of each measurement")
     parser.add_argument("--seconds", type=float, help="length of each repetition")
     parser.add_argument("--only-main", action="store_true", help="no growth, writers and memory")
+    parser.add_argument("--archive", action="store_true", help="the archive's rows alone")
+    parser.add_argument(
+        "--cycles", type=int, default=0, help="fill, back up and trim so often; the tables' sizes"
+    )
+    parser.add_argument(
+        "--large", type=int, default=0, help="back up and restore so many messages; the memory"
+    )
     parser.add_argument("--out", type=Path, default=BASE_DIR / "bench-results", help="folder")
     arguments = parser.parse_args()
     scale = QUICK if arguments.quick else FULL
@@ -34,6 +41,10 @@ def main() -> int:
         scale = dataclasses.replace(scale, rounds=arguments.rounds, growth_rounds=arguments.rounds)
     if arguments.seconds:
         scale = dataclasses.replace(scale, seconds=arguments.seconds)
+    cold = dataclasses.replace(
+        COLD_QUICK if arguments.quick else COLD, cycles=arguments.cycles, large=arguments.large
+    )
+    only_cold = bool(arguments.archive or arguments.cycles or arguments.large)
     started = time.monotonic()
 
     def say(what: str) -> None:
@@ -47,7 +58,14 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="strata-bench-") as folder:
             # PostgreSQL runs as another user where we are root, and has to pass through.
             Path(folder).chmod(0o711)
-            results = Bench(Path(folder), scale, say, only_main=arguments.only_main).run()
+            results = Bench(
+                Path(folder),
+                scale,
+                say,
+                only_main=arguments.only_main,
+                cold=None if arguments.only_main else cold,
+                only_cold=only_cold,
+            ).run()
     except StackError as error:
         sys.stderr.write(f"strata: {error}\n")
         return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
+from typing import Any
 
 from scripts.bench.load import Outcome
 from scripts.bench.meter import COUNTED
@@ -40,6 +41,41 @@ class Figures:
 
 
 @dataclass(slots=True)
+class Run:
+    """What one run did and used; CPU in seconds by part."""
+
+    title: str
+    report: dict[str, Any]
+    cpu: dict[str, float]
+    seconds: float
+    megabytes: float
+    """The most that its process had resident."""
+
+
+@dataclass(slots=True)
+class Meanwhile:
+    """Sends while a run went on, and without one."""
+
+    title: str
+    outcome: Outcome
+    covered: bool
+    """Whether the run went on until the last send."""
+
+
+@dataclass(slots=True)
+class ColdResults:
+    """All that the archive's rows found out."""
+
+    runs: list[Run] = field(default_factory=list)
+    sends: list[Meanwhile] = field(default_factory=list)
+    pages: list[Figures] = field(default_factory=list)
+    first_ms: float = 0.0
+    """The CPU time of a web worker's very first page from cold storage."""
+    sizes: list[dict[str, int]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Results:
     """All that a run found out."""
 
@@ -49,4 +85,5 @@ class Results:
     writers: Figures | None = None
     memory: list[tuple[int, float, float]] = field(default_factory=list)
     """(requests of a worker, resident MB, proportional MB) of the largest web worker."""
+    cold: ColdResults | None = None
     problems: list[str] = field(default_factory=list)

@@ -15,6 +15,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from scripts.bench import cold_report as cold
 from scripts.bench import load
 from scripts.bench.figures import Figures, Results
 from scripts.bench.run import CONSTANT
@@ -30,6 +31,12 @@ Rows = list[list[str]]
 
 def tables(results: Results) -> list[tuple[str, list[str], Rows]]:
     """Return each table: its title, its head and its rows."""
+    made = main_tables(results) if results.main else []
+    return made + (cold.tables(results.cold) if results.cold else [])
+
+
+def main_tables(results: Results) -> list[tuple[str, list[str], Rows]]:
+    """Return the tables of requests."""
     floor = results.main[CONSTANT].cpu_ms
     made = [
         (
@@ -111,6 +118,12 @@ def _growth_row(results: Results, title: str) -> list[str]:
 
 def misses(results: Results) -> list[str]:
     """Return the targets that were not kept, one sentence each."""
+    missed = main_misses(results) if results.main else []
+    return missed + (cold.misses(results.cold) if results.cold else [])
+
+
+def main_misses(results: Results) -> list[str]:
+    """Return the targets of requests that were not kept."""
     floor = results.main[CONSTANT].cpu_ms
     missed = [
         f"{one.title}: {one.cpu_ms / floor:.1f} times the constant view, at most {one.most_ratio:g}"
@@ -177,6 +190,7 @@ def write(results: Results, folder: Path, *, quick: bool) -> list[Path]:
         "by_chats": {number: _plain(one, results) for number, one in results.by_chats.items()},
         "writers": _plain(results.writers, results) if results.writers else None,
         "memory": results.memory,
+        "cold": asdict(results.cold) if results.cold else None,
         "misses": misses(results),
         "problems": results.problems,
     }

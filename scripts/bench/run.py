@@ -17,13 +17,13 @@ from config import options
 from config.stack.folder import some_free_port
 from config.stack.live import LiveStack
 from config.stack.process import Process, Program
-from config.stack.server import clean_environment
 from config.stack.units import Sizes, application_units, probe_web
 from scripts.bench import load
+from scripts.bench.archive import ColdBench
 from scripts.bench.figures import Figures, Results
 from scripts.bench.load import Expected, Outcome, Request
 from scripts.bench.meter import ASIDE, COUNTED, Meter, memory
-from scripts.bench.scale import Scale, Scenario
+from scripts.bench.scale import ColdScale, Scale, Scenario
 
 if TYPE_CHECKING:
     from scripts.bench.world import World
@@ -39,11 +39,23 @@ CONSTANT, ROUND_TRIP = "a view that returns a constant", "one round trip to Valk
 class Bench:
     """Measures; `problems` says what a server did that makes its speed worthless."""
 
-    def __init__(self, folder: Path, scale: Scale, say: Say, *, only_main: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scale: Scale,
+        say: Say,
+        *,
+        only_main: bool = False,
+        cold: ColdScale | None = None,
+        only_cold: bool = False,
+    ) -> None:
+        """Take how much to measure; `cold` says how much of the archive, if anything."""
         self._folder = folder
         self._scale = scale
         self._say = say
         self._only_main = only_main
+        self._cold = cold
+        self._only_cold = only_cold
         sizes = (options.WEB_WORKERS.name, options.WEB_THREADS.name)
         self._stack = LiveStack(
             folder / "data",
@@ -66,8 +78,13 @@ class Bench:
             import django  # noqa: PLC0415 - the stack's settings are known only now
 
             django.setup(set_prefix=False)
-            stack.enter_context(self._floors())
-            self._measure()
+            if not self._only_cold:
+                stack.enter_context(self._floors())
+                self._measure()
+            if self._cold is not None:
+                cold = ColdBench(self._folder, self._stack, self._cold, self._say)
+                self.results.cold = cold.measure()
+                self.results.problems += cold.results.problems
         return self.results
 
     def _measure(self) -> None:
@@ -260,9 +277,9 @@ class Bench:
             raise RuntimeError("the stack has no web server")
         program = Program(
             "floors",
-            [*web.command[:-1], "scripts.bench.floors:application"],
+            [sys.executable, "-m", "scripts.bench.serve_floors"],
             folder=options.BASE_DIR,
-            environment={**clean_environment(), **self._stack.environment()},
+            environment=web.environment,
         )
         log = os.open(self._folder / "floors.output", os.O_WRONLY | os.O_CREAT, 0o600)
         self._floor_process = Process(program, output=log)

@@ -53,3 +53,20 @@ class Scenario:
     connections: int = 8
     # Each answer is a new message: the database is asked afterwards whether they are there.
     sends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColdScale:
+    """How much the archive's rows fill in."""
+
+    chats: int
+    hours: int
+    busy_chats: int
+    seconds: float
+    pages: int
+    large: int = 0
+    cycles: int = 0
+
+
+COLD = ColdScale(chats=150, hours=8, busy_chats=500, seconds=4, pages=400)
+COLD_QUICK = ColdScale(chats=20, hours=5, busy_chats=60, seconds=1, pages=40)
