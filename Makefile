@@ -16,7 +16,7 @@ ARGS ?=
 ROOMS := accounts archive audit chats clients common config groups messaging moderation overview scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench test test-browser soak months lint audit sbom image format requirements clean usable
+.PHONY: help install run demo bench test test-browser soak months admin-scale lint audit sbom image format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -58,6 +58,9 @@ soak: $(DEV) ## Write and poll for minutes while parts fail; SOAK_SECONDS=120 of
 
 months: $(DEV) ## Live through months of a service: filled, archived, purged, damaged, lost and restored
 	@MONTHS=long $(PY) -m pytest -s tests/past $(ARGS)
+
+admin-scale: $(DEV) ## Load a million messages and 100,000 users, and look at what each page of the admin asks for
+	@ADMIN_SCALE_MESSAGES=1000000 $(PY) -m pytest -q tests/admin/test_every_page_with_much_in_it.py $(ARGS)
 
 lint: $(DEV) ## Check style, types, imports, migrations, production settings and what is written from the code
 	$(PY) -m ruff check .

@@ -11,6 +11,7 @@ from archive.models import HourObject, Segment
 from common.cache import CacheUnavailable, cache
 from config import counting, figures, health
 from config.figures import MEASURED_KEY
+from moderation.selectors import live_cases
 from overview import services as overview
 from overview.models import Name
 
@@ -55,7 +56,7 @@ def note_figures() -> bool:
     overview.count_messages()
     overview.note_served(now, served())
     found = health.answers(figures.COLD, figures.KEPT)
-    values: dict[str, float] = {}
+    values: dict[str, float] = {Name.REPORTS: live_cases()}
     cold, kept = found["cold"].facts, found["kept"].facts
     if cold:
         values[Name.BACKUP_LAG] = max(0.0, cold["now"] - cold["complete_until"])

@@ -41,7 +41,13 @@ def cards(figures: selectors.Figures) -> list[dict[str, Any]]:
             "messages", "Messages in the last full hour", shown(figures.whole_hour(Name.MESSAGES))
         ),
         _card("writers", "People who wrote in it", shown(figures.whole_hour(Name.WRITERS))),
-        _card("reports", "Open reports", shown(reports), "warn" if reports else ""),
+        _card(
+            "reports",
+            "Open reports",
+            shown(reports),
+            "warn" if reports else "",
+            reverse("admin:moderation_case_changelist"),
+        ),
         _card("queue", "Tasks that wait", shown(queue), "warn" if queue and queue > 100 else ""),  # noqa: PLR2004
         _card(
             "lag",

@@ -12,6 +12,7 @@ def test_it_notes_backup_and_queue_from_the_servers_that_run():
     assert note_figures.apply().get()
     assert Figure.objects.filter(name=Name.BACKUP_LAG).exists()
     assert Figure.objects.filter(name=Name.QUEUE).exists()
+    assert Figure.objects.get(name=Name.REPORTS).value == 0
 
 
 def test_the_workers_counts_are_found_by_tier(monkeypatch):
