@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from common.database import row
+from common.database import Statement, row
 from common.errors import Conflict, Forbidden, NotFound, Unavailable
 from common.ids import new_id
 from messaging import models
@@ -16,9 +16,10 @@ from messaging.telling import Told, chat_facts, tell
 from messaging.tiers import Chat
 from messaging.wire import Line, make_line, to_micros
 
-_SEND = (
+_SEND = Statement(
     "SELECT outcome, chat, number, seq, (date_part('epoch', sent_at) * 1e6)::bigint, wide, opened,"
-    " readers FROM messaging_send(%s, %s, %s, %s, %s, %s)"
+    " readers FROM messaging_send({}, {}, {}, {}, {}, {})",
+    6,
 )
 _APPEND = "SELECT seq, sent_at FROM messaging_append(%s, %s, 'system', %s, NULL, %s)"
 _READERS = (
@@ -88,13 +89,15 @@ def send_text(
     `may_open` is called before a chat is opened, and may raise; the statement then runs twice.
     """
     new_chat = new_id() if may_open is None else None
-    parameters = [sender_id, recipient_id, chat_id, new_chat, text, client_id]
-    found = row(_SEND, parameters)
+    sender = str(sender_id)
+    names = [None if one is None else str(one) for one in (recipient_id, chat_id, new_chat)]
+    parameters = [sender, *names, text, client_id]
+    found = _SEND(parameters)[0]
     if found[0] == "unopened" and may_open is not None:
         may_open()
-        parameters[3] = new_id()
-        found = row(_SEND, parameters)
-    outcome, chat_uuid, number, seq, at, wide, opened, readers = found
+        parameters[3] = str(new_id())
+        found = _SEND(parameters)[0]
+    outcome, chat, number, seq, at, wide, opened, readers = found
     if outcome == "absent":
         raise NotFound(field="recipient_id" if chat_id is None else "group_id")
     if outcome == "blocked":
@@ -105,21 +108,24 @@ def send_text(
         raise Returning
     if outcome == "conflict":
         raise ClientIdTaken
+    if chat is None or number is None or seq is None or at is None:
+        raise RuntimeError(f"messaging_send said {outcome!r} and no message")
     line = make_line(
-        chat_id=str(chat_uuid),
-        seq=seq,
-        sender_id=str(sender_id),
-        kind=Message.Kind.TEXT.value,
+        chat_id=chat,
+        seq=int(seq),
+        sender_id=sender,
+        kind="text",
         text=text,
-        at=at,
+        at=int(at),
         client_id=client_id,
     )
+    id_ = UUID(chat)
     tell(
         Told(
-            chat=Chat(chat_uuid, number),
+            chat=Chat(id_, int(number)),
             line=line,
-            readers="" if wide else readers,
-            facts=chat_facts([chat_uuid])[chat_uuid] if opened else (),
+            readers="" if wide == "t" else readers or "",
+            facts=chat_facts([id_])[id_] if opened == "t" else (),
         )
     )
     return Sent(line, created=outcome == "sent")

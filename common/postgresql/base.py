@@ -54,17 +54,18 @@ class TimedCursor(CursorWrapper):
         try:
             return super()._execute(sql, params, *ignored)  # type: ignore[misc]
         finally:
-            _tell(sql, perf_counter() - started)
+            tell_slow(sql, perf_counter() - started)
 
     def _executemany(self, sql: str, param_list: Any, *ignored: Any) -> Any:
         started = perf_counter()
         try:
             return super()._executemany(sql, param_list, *ignored)  # type: ignore[misc]
         finally:
-            _tell(sql, perf_counter() - started)
+            tell_slow(sql, perf_counter() - started)
 
 
-def _tell(statement: str, seconds: float) -> None:
+def tell_slow(statement: str, seconds: float) -> None:
+    """Log a statement that took longer than SLOW_QUERY_MS."""
     if seconds * 1000 < settings.SLOW_QUERY_MS:
         return
     name = sql.shown(statement)
