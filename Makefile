@@ -16,7 +16,7 @@ ARGS ?=
 ROOMS := accounts archive audit chats clients common config groups messaging moderation overview scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench test test-browser soak months admin-scale lint audit sbom image format requirements clean usable
+.PHONY: help install run demo bench bench-against test test-browser soak months admin-scale lint audit sbom image format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -32,6 +32,9 @@ demo: $(DEV) ## Replay dialogs in many languages through the running server, and
 
 bench: $(DEV) ## Measure CPU time per request, rates and latencies
 	@$(PY) -m scripts.bench $(ARGS)
+
+bench-against: $(DEV) ## Measure beside another commit, in turn: REV=<commit>; ratios per kind of request
+	@$(PY) -m scripts.bench.against $(REV) $(ARGS)
 
 # Two processes, each with servers of its own: much of a fault test is waiting for something to die.
 # The first one's output is kept until the second is done.
