@@ -6,6 +6,7 @@ poll more than everything else it does. Whatever comes without the header gets D
 """
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterable
@@ -40,12 +41,21 @@ if not 0 < settings.DB_TRANSACTION_TIMEOUT_MS <= LONGEST_TRANSACTION_MS:
         f"from 1 to {LONGEST_TRANSACTION_MS}."
     )
 
-ASKED_MOST = ("/get_messages", "/send_message", "/send_message_to_group")
+PAGE = re.compile(r"/chats/([^/]+)/messages/")
+SOME_PAGE = "/chats/some/messages/"
+ASKED_MOST = ("/get_messages", "/send_message", "/send_message_to_group", SOME_PAGE)
 # These take a request and an answer, and don't ask which view there is between.
 MIDDLEWARE_AROUND_ALL = frozenset({"django.middleware.security.SecurityMiddleware"})
 
 # They need a session, whatever a request to them looks like.
 BROWSERS_ONLY = ("/admin/", "/browse/")
+
+
+def _with(match: ResolverMatch, kwargs: dict[str, Any]) -> ResolverMatch:
+    """Return a route as it is found for other arguments; Django's class can't be copied."""
+    other = ResolverMatch.__new__(ResolverMatch)
+    other.__dict__.update(match.__dict__, kwargs=kwargs, captured_kwargs=kwargs)
+    return other
 
 
 class BareHandler(counting.CountingHandler):
@@ -65,12 +75,20 @@ class BareHandler(counting.CountingHandler):
 
         To resolve a path among all of them costs an idle poll a tenth of its time.
         """
-        found = self.shortcuts.get(request.path_info)
+        path = request.path_info
+        page = PAGE.fullmatch(path) if path.startswith("/chats/") else None
+        found = self.shortcuts.get(path if page is None else SOME_PAGE)
         if found is None:
             response: HttpResponseBase = super()._get_response(request)  # type: ignore[misc]
             return response
-        request.resolver_match, view = found
-        response = view(request)
+        match, view = found
+        if page is None:
+            request.resolver_match = match
+            response = view(request)
+        else:
+            chat_id = page[1]
+            request.resolver_match = _with(match, {"chat_id": chat_id})
+            response = view(request, chat_id=chat_id)
         if not getattr(response, "is_rendered", True):
             response = response.render()  # type: ignore[attr-defined]
         return response

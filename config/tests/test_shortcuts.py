@@ -1,0 +1,58 @@
+"""What is not resolved among all paths is what resolving would have found."""
+
+import io
+
+import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.urls import resolve
+
+from config.wsgi import ASKED_MOST, PAGE, SOME_PAGE, BareHandler
+
+ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
+PATHS = [
+    *ASKED_MOST,
+    f"/chats/{ID}/messages/",
+    "/chats/é/messages/",
+    "/chats/a b/messages/",
+    f"/chats/{ID}/messages",
+    f"/chats/{ID}/",
+    "/chats/",
+    "/chats//messages/",
+    "/chats/a/b/messages/",
+    "/chats/a\n/messages/",
+    "/get_messages/",
+    "/nothing",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_it_is_the_same_route(path, monkeypatch):
+    handler = BareHandler()
+    seen = []
+    handler.shortcuts = {
+        known: (match, lambda request, **kwargs: seen.append(kwargs) or request)
+        for known, (match, _) in handler.shortcuts.items()
+    }
+    by_django = []
+    monkeypatch.setattr(
+        "django.core.handlers.base.BaseHandler._get_response",
+        lambda _, request: by_django.append(request.path_info),
+    )
+    environ = {"REQUEST_METHOD": "GET", "wsgi.input": io.BytesIO()}
+    request = WSGIRequest(environ | {"PATH_INFO": path.encode().decode("latin-1")})
+    handler._get_response(request)
+    right = resolve(path)
+    if path in ASKED_MOST or PAGE.fullmatch(path):
+        assert request.resolver_match.view_name == right.view_name
+        assert request.resolver_match.kwargs == right.kwargs == seen[0]
+        assert by_django == []
+    else:
+        assert by_django == [path]
+        assert right.view_name not in {resolve(one).view_name for one in ASKED_MOST}
+
+
+def test_middleware_that_asks_about_views_gets_them(settings):
+    settings.PROGRAM_MIDDLEWARE = ["django.middleware.csrf.CsrfViewMiddleware"]
+    assert BareHandler().shortcuts == {}
+    settings.PROGRAM_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+    assert SOME_PAGE in BareHandler().shortcuts
