@@ -4,8 +4,8 @@
 
 Run as a file of its own: the checkout's own bench does the work, and an old one knows nothing of
 this. SETTINGS is JSON: what the stack is started with. A line of JSON on standard input asks for a
-measurement, `{"work": title, "seconds": 2.0}`; one on standard output answers. The end of input ends
-it.
+measurement, `{"work": title, "seconds": 2.0}`; one on standard output answers. The end of the
+input ends it.
 """
 
 from __future__ import annotations
