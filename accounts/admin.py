@@ -12,6 +12,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -167,6 +169,11 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             self.log_change(request, user, done)
             self.message_user(request, f"{done}: {user}.", messages.SUCCESS)
 
+
+# Secrets are nobody's to look at: a second factor is set up by its user and taken away by a deed.
+for device in (TOTPDevice, StaticDevice):
+    if admin.site.is_registered(device):
+        admin.site.unregister(device)
 
 deeds.offer_all()
 panels.offer_all()

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from accounts import rights, services
+from accounts import factors, rights, services
 from accounts.models import Block, Token, User
 from audit import actors
 from common.deeds import Deed, ReasonForm, offer, permitted
@@ -86,6 +86,17 @@ def _revoke_tokens(request: HttpRequest, user: User, data: dict[str, Any]) -> st
     return f"{user} is logged out everywhere: {tokens} revoked, browser sessions ended."
 
 
+def _may_reset_factor(request: HttpRequest, user: User) -> bool:
+    by = actors.of_request(request)
+    superuser = bool(by.user and by.user.is_superuser)
+    return superuser and rights.above(by, user) and factors.has_factor(user)
+
+
+def _reset_factor(request: HttpRequest, user: User, data: dict[str, Any]) -> str:
+    factors.reset(user=user, reason=data["reason"])
+    return f"{user} has no second factor any more."
+
+
 def _lift(request: HttpRequest, block: Block, data: dict[str, Any]) -> str:
     done = services.lift_block(block=block, reason=data["reason"])
     pair = f"{block.blocker} no longer blocks {block.blocked}."
@@ -130,6 +141,16 @@ def offer_all() -> None:
             explain="They can log in again at once. Tokens that were revoked stay revoked.",
             may=lambda request, user: not user.is_active and _may_change(request, user),
             act=_unban,
+        ),
+        Deed(
+            name="second_factor",
+            label="Take the second factor away",
+            explain="For who has lost their phone and their recovery codes: make sure by another "
+            "way that it is they who ask. Their password stays; where a second factor is required, "
+            "they set up another when they next log in.",
+            may=_may_reset_factor,
+            act=_reset_factor,
+            danger=True,
         ),
         Deed(
             name="revoke",

@@ -388,6 +388,13 @@ BREAK_GLASS_MINUTES = _number(
     "A moderator who has given a reason may read a private chat this long.",
 )
 
+ADMIN_REQUIRE_SECOND_FACTOR = _flag(
+    _H,
+    "ADMIN_REQUIRE_SECOND_FACTOR",
+    False,
+    "Let nobody into the admin without a code of their phone; who has none set up is led to do so.",
+)
+
 _L = "Limits"
 LIMIT_FREE_ADDRESSES = _names(
     _L,

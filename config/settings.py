@@ -47,6 +47,7 @@ try:
     SECURE_HSTS_SECONDS = options.SECURE_HSTS_SECONDS.read(env)
     BEHIND_TLS_PROXY = options.BEHIND_TLS_PROXY.read(env)
     TRUSTED_PROXIES = options.TRUSTED_PROXIES.read(env)
+    ADMIN_REQUIRE_SECOND_FACTOR = options.ADMIN_REQUIRE_SECOND_FACTOR.read(env)
 
     DATABASE_URL = options.DATABASE_URL.read(env)
     DB_TRANSACTION_TIMEOUT_MS = options.DB_TRANSACTION_TIMEOUT_MS.read(env)
@@ -110,6 +111,9 @@ DATA_DIR: Path = BASE_DIR / options.DATA_DIR.read(env)
 
 INSTALLED_APPS = [
     # First, since its templates stand in for some of the admin's.
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "common",
     "unfold",
     "django.contrib.admin",
@@ -141,6 +145,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "audit.middleware.AuditMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "accounts.factor_views.SecondFactorGate",
     "common.pages.RefusalPages",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -206,6 +212,9 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 LOGIN_URL = "browse_login"
 LOGIN_REDIRECT_URL = "/"
+
+# What an authenticator app calls its entry.
+OTP_TOTP_ISSUER = "Strata"
 
 # The admin: see config/admin_pages.py ------------------------------------------------------------
 

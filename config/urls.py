@@ -5,6 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from accounts import factor_views
 from accounts.forms import LoginForm
 from common.pages import unknown_path
 from config import views
@@ -37,6 +38,8 @@ urlpatterns = [
     path("browse/logout/", LogoutView.as_view(next_page="/"), name="browse_logout"),
     # Where browsers look for it on pages that name none, as the admin's.
     path("favicon.ico", RedirectView.as_view(url="/static/common/strata.svg")),
+    path("admin/second-factor/", factor_views.give, name="second_factor"),
+    path("admin/second-factor/set-up/", factor_views.set_up, name="second_factor_set_up"),
     path("admin/", admin.site.urls),
     re_path(r"", unknown_path, name="unknown"),
 ]
