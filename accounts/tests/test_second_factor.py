@@ -57,7 +57,7 @@ def enrol(user, client):
 
 def said(user):
     entries = Entry.objects.filter(action=Action.SECOND_FACTOR, target_id=str(user.pk))
-    return [entry.after["second_factor"] for entry in entries.order_by("id")]
+    return [(entry.after or {})["second_factor"] for entry in entries.order_by("id")]
 
 
 def leads_to(response, path):
