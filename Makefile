@@ -16,7 +16,7 @@ ARGS ?=
 ROOMS := accounts archive audit chats clients common config groups messaging moderation overview scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench bench-against test test-browser soak months admin-scale lint audit sbom image format requirements clean usable
+.PHONY: help install run demo bench bench-against test test-browser soak long-chat months admin-scale lint audit sbom image format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -55,6 +55,9 @@ endif
 
 test-browser: $(DEV) ## Drive the pages in Chromium (Debian's package, or CHROMIUM), and check that they are accessible
 	@$(PY) -m pytest tests/browser $(ARGS)
+
+long-chat: $(DEV) ## Take a chat of a million messages through cold storage; LONG_CHAT_MESSAGES for another number
+	@LONG_CHAT_MESSAGES=$${LONG_CHAT_MESSAGES:-1000000} $(PY) -m pytest -s archive/tests/test_a_long_chat.py $(ARGS)
 
 soak: $(DEV) ## Write and poll for minutes while parts fail; SOAK_SECONDS=120 of each fault
 	@SOAK_SECONDS=$${SOAK_SECONDS:-60} $(PY) -m pytest -m soak -s tests/faults $(ARGS)

@@ -5,8 +5,12 @@ Exit status: 0 done, 1 something failed or was found wrong, 2 wrong use, 130 int
 
 import argparse
 import logging
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +18,7 @@ import orjson
 from django.core.management.base import BaseCommand, CommandParser
 
 from archive.hours import hour_from
-from archive.runs import FAILURES, Shower, Silent
+from archive.runs import FAILURES, Shower, Silent, reason_of
 from audit import actors
 from audit.models import Action
 from audit.services import Target, record
@@ -38,15 +42,24 @@ class Bar:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            ProgressColumn,
+            Task,
             TextColumn,
             TimeRemainingColumn,
         )
+        from rich.text import Text  # noqa: PLC0415
+
+        class Rate(ProgressColumn):
+            """How many a second; rich knows none before the second step."""
+
+            def render(self, task: Task) -> Text:
+                return Text(f"{task.speed or 0:,.0f}/s")
 
         self._progress = Progress(
             TextColumn(title),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.speed:,.0f}/s"),
+            Rate(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
@@ -64,6 +77,37 @@ class Bar:
     def stop(self) -> None:
         """Leave the bar as it is."""
         self._progress.stop()
+
+
+class _Interrupt:
+    """What Ctrl-C does: once, what is under way is waited for; twice, it ends as a kill does.
+
+    That is safe too: whatever a run records it records whole.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._asked = False
+
+    def __call__(self, *signal_and_frame: Any) -> None:
+        if self._asked:
+            os._exit(INTERRUPTED)
+        self._asked = True
+        sys.stderr.write(f"\n{self._name}: finishing what is under way; Ctrl-C again ends it.\n")
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _interruptible(name: str) -> Iterator[None]:
+    """Have Ctrl-C do so, where this is the process' own thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _Interrupt(name))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class ArchiveCommand(BaseCommand):
@@ -110,14 +154,14 @@ class ArchiveCommand(BaseCommand):
         name = self.__module__.rpartition(".")[2]
         bar = Bar(name) if sys.stderr.isatty() and not as_json else None
         try:
-            self.note(name)
-            report = run(bar or Silent())
+            with _interruptible(name):
+                self.note(name)
+                report = run(bar or Silent())
         except KeyboardInterrupt:
             self.stderr.write(f"{name}: interrupted. What was recorded stands; run it again.")
             sys.exit(INTERRUPTED)
         except FAILURES as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            report = {"command": name, "ok": False, "failures": [reason]}
+            report = {"command": name, "ok": False, "failures": [reason_of(error)]}
         finally:
             if bar:
                 bar.stop()

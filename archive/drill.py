@@ -22,12 +22,17 @@ from django.db import connection
 from django.db.models.functions import Now
 from psycopg import sql
 
+from archive.locks import held
 from archive.models import DrillRun
 from archive.runs import Shower, Silent, Tally
 from archive.steps import step
-from common.database import row
+from common.database import row, rows
 
 PREFIX = "strata_drill_"
+_LOCK = 0x5354 << 40
+_LEFT = """
+SELECT d.datname FROM pg_database d WHERE starts_with(d.datname, %(prefix)s)
+"""
 # An erased user's client_ids were in their own copies alone, which are deleted: none comes back.
 _MESSAGES = """
 SELECT m.chat_id, m.seq, m.sender_id, m.kind, m.text, m.sent_at,
@@ -55,8 +60,16 @@ class Comparison:
 
 
 def drill(*, shower: Shower | None = None) -> dict[str, Any]:
-    """Restore the newest backup into a scratch database, compare, and leave a row of the result."""
-    shower, tally = shower or Silent(), Tally()
+    """Restore the newest backup into a scratch database, compare, and leave a row of the result.
+
+    One at a time: raises Busy while another is at it.
+    """
+    with held(_LOCK, patience=0.0):
+        return _drill(shower or Silent(), Tally())
+
+
+def _drill(shower: Shower, tally: Tally) -> dict[str, Any]:
+    _tidy()
     run = DrillRun.objects.create()
     shower.total(3)
     detail, found = "", Comparison()
@@ -87,17 +100,30 @@ def drill(*, shower: Shower | None = None) -> dict[str, Any]:
     return {"command": "drill", "lost_seconds": round(seconds, 3), **tally.report()}
 
 
+def _prefix() -> str:
+    """Return how the scratch databases of this very database are called."""
+    (number,) = row("SELECT oid::bigint FROM pg_database WHERE datname = current_database()", ())
+    return f"{PREFIX}{number}_"
+
+
+def _tidy() -> None:
+    """Drop what a drill that was killed has left; needs the drills' lock."""
+    for (name,) in rows(_LEFT, {"prefix": _prefix()}):
+        with _connected() as server:
+            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_named(name)))
+
+
 @contextmanager
 def scratch_database() -> Iterator[str]:
     """Make an empty database beside the live one, and drop it in the end."""
-    name = f"{PREFIX}{token_hex(6)}"
+    name = f"{_prefix()}{token_hex(6)}"
     with _connected() as server:
         try:
             server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(_named(name)))
         except psycopg.Error as error:
             raise DrillFailed(f"no scratch database: {error}") from error
-    step("drill.created")
     try:
+        step("drill.created")
         yield name
     finally:
         with _connected() as server:

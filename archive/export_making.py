@@ -19,7 +19,7 @@ from archive import export_zip
 from archive.export import CONTENT_TYPE, KEPT, UNDER_WAY, enqueue_export, key_of_export
 from archive.locks import Busy, Lock, held
 from archive.models import Export
-from archive.runs import FAILURES, Tally
+from archive.runs import FAILURES, Tally, reason_of
 from archive.steps import step
 from archive.store import patient
 from common.database import row
@@ -71,7 +71,7 @@ def _make(export_id: UUID, lock: Lock) -> str:
     except Overtaken:
         return "overtaken"
     except (*FAILURES, NotFound, Unavailable, OSError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
         logger.warning("export %s, attempt %d: %s", export_id, export.attempt + 1, reason)
         mine.update(state=Export.State.WAITING, seen_at=Now(), detail=reason[:500])
         return "to be tried again"

@@ -65,7 +65,7 @@ def held(key: int, *, patience: float) -> Iterator[Lock]:
         if held:
             break
         if time.monotonic() > deadline:
-            raise Busy
+            raise Busy("another run is at work on the same; try again later")
         time.sleep(_WAIT_SECONDS)
     try:
         yield Lock(key, pid)

@@ -26,6 +26,13 @@ FAILURES = (ArchiveUnavailable, Missing, Damaged, Busy, LockLost, DatabaseError)
 T = TypeVar("T")
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what went wrong as a line for whoever runs this; with what the bucket said of it."""
+    if isinstance(error, ArchiveUnavailable) and error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class Shower(Protocol):
     """Where a run says how far it is: a progress bar, or nothing."""
 
@@ -70,7 +77,7 @@ class Tally:
 
     def fail(self, what: object, error: BaseException) -> None:
         """Note that something could not be done."""
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
         logger.warning("%s: %s", what, reason)
         with self._lock:
             self.failed += 1

@@ -75,7 +75,7 @@ def _put(store: Store, key: str, packed: Packed) -> None:
         store.put_plain(key, packed.body(), metadata)
         try:
             _check(store, key, facts.sha256)
-        except (Missing, Damaged):
+        except (Missing, Damaged, ArchiveUnavailable):
             if attempt == TRIES:
                 raise
         else:

@@ -1,9 +1,9 @@
 """Named places in what the archive does, at which a test can have the process killed.
 
 `ARCHIVE_DIE_AT=put.after` kills it at that step, `put.after#3` when it gets there the third time;
-`ARCHIVE_INTERRUPT_AT` sends it a Ctrl-C there instead. `ARCHIVE_STEPS_FILE` names a file that each
-step passed is written to. All three are for tests: where none is set, a step costs a look into a
-dictionary. A test sees to it that each step named here is killed by some test.
+`ARCHIVE_INTERRUPT_AT` sends it one Ctrl-C there instead. `ARCHIVE_STEPS_FILE` names a file that
+each step passed is written to. All three are for tests: where none is set, a step costs a look
+into a dictionary. A test sees to it that each step named here is killed by some test.
 """
 
 import os
@@ -40,6 +40,8 @@ def step(name: str) -> None:
     interrupt_at = os.environ.get("ARCHIVE_INTERRUPT_AT")
     if not die_at and not record and not interrupt_at:
         return
+    if name not in STEPS:
+        raise ValueError(name)
     with _lock:
         _passed[name] += 1
         names = (name, f"{name}#{_passed[name]}")
@@ -48,5 +50,5 @@ def step(name: str) -> None:
                 file.write(f"{name}\n")
         if die_at in names:
             os.kill(os.getpid(), signal.SIGKILL)
-        if interrupt_at in names:
+        if interrupt_at == names[1] or (interrupt_at == name and _passed[name] == 1):
             os.kill(os.getpid(), signal.SIGINT)

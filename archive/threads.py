@@ -17,6 +17,7 @@ from django.db import connection
 from common.cache import cache
 
 T = TypeVar("T")
+TOGETHER_SECONDS = 30.0
 NICENESS = 10
 """Requests come first: somebody waits for them."""
 
@@ -52,9 +53,13 @@ class Crew:
 
 
 def _let_go(together: threading.Barrier) -> None:
-    """Close a thread's connections; each thread of the pool takes part once."""
+    """Close a thread's connections; each thread of the pool takes part once.
+
+    Not for ever: after a second Ctrl-C not all may come.
+    """
     let_go()
-    together.wait()
+    with contextlib.suppress(threading.BrokenBarrierError):
+        together.wait(TOGETHER_SECONDS)
 
 
 def let_go() -> None:

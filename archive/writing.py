@@ -59,7 +59,7 @@ def write_object(
     there, as a run that died leaves it, it is replaced too, but only while the lock is still ours:
     a run that was thought dead must not undo what another has done since.
     """
-    for _ in range(TRIES):
+    for attempt in range(1, TRIES + 1):
         try:
             step("put.before")
             store.put(key, packed, replaces=replaces)
@@ -73,6 +73,11 @@ def write_object(
         except Missing:
             replaces = None
         except Damaged:
+            replaces = store.get(key).etag
+        except ArchiveUnavailable:
+            # It may have broken off in the middle, which passes.
+            if attempt == TRIES:
+                raise
             replaces = store.get(key).etag
         else:
             if facts == packed.facts:

@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,15 +12,23 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 Harm = Callable[[str, str], str | None]
-"""Gets method and path, returns the harm to do: `slow down`, `error`, `drop`, `cut`, `flip`."""
+"""Gets method and path, returns the harm to do to it, or None.
+
+`slow down`, `error`, `full` answer as servers in that state do; `drop` closes the connection,
+`break` does in the middle of the request's body, `cut` in that of the answer's; `flip` changes a
+bit of the answer, `garble` one of the request; `slow` delays it.
+"""
 
 _SLOW_DOWN = (
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
 _ERROR = b"<Error><Code>InternalError</Code><Message>We did something wrong.</Message></Error>"
+_FULL = b"<Error><Code>InsufficientStorage</Code><Message>No space left.</Message></Error>"
+SLOW_SECONDS = 0.4
 _ANSWERS: dict[str | None, tuple[int, bytes]] = {
     "slow down": (503, _SLOW_DOWN),
     "error": (500, _ERROR),
+    "full": (507, _FULL),
 }
 
 
@@ -27,7 +36,15 @@ _ANSWERS: dict[str | None, tuple[int, bytes]] = {
 def bad_network(harm: Harm) -> Iterator[str]:
     """Yield the address of an S3 server that behaves as `harm` says."""
     server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), type("Harmful", (_Handler,), {"harm": staticmethod(harm)})
+        ("127.0.0.1", 0),
+        type(
+            "Harmful",
+            (_Handler,),
+            {
+                "harm": staticmethod(harm),
+                "upstream": urlsplit(settings.S3_ENDPOINT_URL).netloc,
+            },
+        ),
     )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -38,13 +55,28 @@ def bad_network(harm: Harm) -> Iterator[str]:
         server.server_close()
 
 
+def _changed(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     harm: ClassVar[Harm]
+    upstream: ClassVar[str]
 
     def _pass_on(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         done = type(self).harm(self.command, self.path)
+        size = int(self.headers.get("Content-Length") or 0)
+        if done == "break":
+            self.rfile.read(size // 2)
+            self.close_connection = True
+            return
+        body = self.rfile.read(size)
+        if done == "slow":
+            time.sleep(SLOW_SECONDS)
+        if done == "garble" and body:
+            body = _changed(body)
         if done in _ANSWERS:
             self._answer(*_ANSWERS[done])
         elif done == "drop":
@@ -53,14 +85,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._forward(body, done)
 
     def _forward(self, body: bytes, done: str | None) -> None:
-        server = http.client.HTTPConnection(urlsplit(settings.S3_ENDPOINT_URL).netloc, timeout=30)
+        server = http.client.HTTPConnection(self.upstream, timeout=30)
         # The signature is over the Host that the client named, so it stays.
         server.request(self.command, self.path, body, dict(self.headers.items()))
         found = server.getresponse()
         data = found.read()
         if done == "flip" and data:
-            middle = len(data) // 2
-            data = data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
+            data = _changed(data)
         self.send_response(found.status)
         for name, value in found.getheaders():
             if name.lower() not in ("transfer-encoding", "connection", "content-length"):

@@ -2,13 +2,18 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from django.conf import settings
+from django.test import override_settings
 
 from archive import backup as backups
+from archive import store
 from archive.models import Watermark
 from archive.tests.proxy import bad_network
-from archive.tests.world import bucket, command, every, in_bucket, talk, told
+from archive.tests.world import bucket, command, cut_rows, every, in_bucket, talk, told
 from tests.core.people import Person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,7 +45,9 @@ def now_and_then(what: str, method: str):
     ("what", "method"),
     [
         ("slow down", "PUT"), ("error", "PUT"), ("drop", "PUT"),
-        ("slow down", "GET"), ("drop", "GET"), ("flip", "GET"),
+        ("break", "PUT"), ("garble", "PUT"), ("slow", "PUT"),
+        ("slow down", "GET"), ("error", "GET"), ("drop", "GET"), ("flip", "GET"), ("cut", "GET"),
+        ("slow", "GET"),
     ],
 )  # fmt: skip
 def test_a_backup_gets_through_what_passes(chat, what, method):
@@ -56,11 +63,63 @@ def test_a_backup_gets_through_what_passes(chat, what, method):
     assert bucket() == before
 
 
-@pytest.mark.parametrize("what", ["flip", "cut"])
-def test_what_never_reads_back_right_is_never_recorded(chat, what):
-    with bad_network(lambda method, _: what if method == "GET" else None) as address:
+@pytest.mark.parametrize(
+    ("what", "harmed"), [("flip", "GET"), ("cut", "GET"), ("garble", "PUT"), ("full", "PUT")]
+)
+def test_what_never_reads_back_right_is_never_recorded(chat, what, harmed):
+    with bad_network(lambda method, _: what if method == harmed else None) as address:
         result = command("backup", "--json", S3_ENDPOINT_URL=address)
     assert result.returncode == 1
     assert not Watermark.objects.exists()
     assert backups.backup()["ok"]
     assert in_bucket(chat[0], chat[2]) == told(chat[0], chat[2])
+
+
+def test_a_slow_store_shows_the_same_pages(chat):
+    ada, _, chat_id = chat
+    before = told(ada, chat_id)
+    backups.backup()
+    cut_rows(chat_id, 9)
+    with (
+        bad_network(lambda method, _: "slow" if method == "GET" else None) as address,
+        brisk_at(address),
+    ):
+        assert told(ada, chat_id) == before
+
+
+@pytest.mark.parametrize("what", ["error", "slow down", "drop", "cut", "flip"])
+def test_a_page_is_right_or_a_503_whatever_the_store_does(chat, what):
+    ada, _, chat_id = chat
+    before = told(ada, chat_id)
+    backups.backup()
+    cut_rows(chat_id, 9)
+    url = f"/chats/{chat_id}/messages/?limit=50"
+    with (
+        bad_network(lambda method, _: what if method == "GET" else None) as address,
+        brisk_at(address),
+    ):
+        refused = ada.client.get(url)
+    assert refused.status_code == 503
+    assert refused.json()["errors"][0]["code"] == "archive_unavailable"
+    assert "Retry-After" in refused
+    assert ada.client.get(url).json()["results"] == before
+
+
+@contextmanager
+def brisk_at(address: str) -> Iterator[None]:
+    """Have pages read from another address of the same server."""
+    bucket_options = {**settings.STORAGES["archive-pages"]["OPTIONS"], "endpoint_url": address}
+    storages = {
+        **settings.STORAGES,
+        "archive-pages": {**settings.STORAGES["archive-pages"], "OPTIONS": bucket_options},
+    }
+    forget()
+    with override_settings(STORAGES=storages, S3_ENDPOINT_URL=address):
+        yield
+    forget()
+
+
+def forget() -> None:
+    store.brisk._clients.clear()
+    store.brisk._directs.clear()
+    store.brisk._left_alone_until = 0.0

@@ -36,9 +36,10 @@ def test_killed_at_every_step(tmp_path):
     assert result.returncode == 0, result.stderr
     whole = bucket()
     names = dict.fromkeys(steps.read_text().split())
-    assert {"put.before", "put.after", "record.inside", "record.after", "snapshot.after"} <= set(
-        names
-    )
+    assert set(names) == {
+        "chat.locked", "put.before", "put.after", "read_back.after", "record.before",
+        "record.inside", "record.after", "snapshot.before", "snapshot.manifest", "snapshot.after",
+    }  # fmt: skip
     assert len(whole) == 6
 
     for name in names:

@@ -189,10 +189,12 @@ def test_killed_at_every_step(world, tmp_path):
     before = state()
     for name in (
         "restore.users",
+        "restore.blocks",
         "restore.chats",
         "restore.chat",
         "restore.inside",
         "restore.after",
+        "restore.honoured",
         "restore.epoch",
     ):
         wipe()
