@@ -1,6 +1,7 @@
 """A whole stack's logs: JSON where that is asked for, joined by ids, and nobody's secrets."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import time
 import httpx
 import psycopg
 import pytest
+import yaml
 
 from config import options
 from config.stack.folder import some_free_port
@@ -17,11 +19,11 @@ OURS = ("web", "worker", "beat", "sweeper")
 TEXT, TOKEN, PASSWORD, CURSOR, COOKIE = (
     "sekrit-text-1", "sekrit-token-2", "sekrit-password-3", "sekrit-cursor-4", "sekrit-cookie-5"
 )  # fmt: skip
-NAMES = ("register", "login", "logout", "send_message", "block_user", "unblock_user", "create_group",
-         "add_user_to_group", "remove_user_from_group", "send_message_to_group", "get_messages",
-         "set_group_role", "export", "nowhere", "users/me/", "users/x/", "chats/", "groups/", "blocks/",
-         "archive/", "exports/", "", "docs/", "schema/", "admin/", "admin/login/", "browse/login/",
-         "healthz", "readyz", "metrics")  # fmt: skip
+SOME_ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
+DOCUMENT = yaml.safe_load((options.BASE_DIR / "docs" / "openapi.yaml").read_text())
+# Every path of the API, and what is no part of it.
+NAMES = [re.sub(r"\{\w+\}", SOME_ID, path[1:]) for path in DOCUMENT["paths"]]
+NAMES += ["nowhere", "docs/", "admin/", "admin/login/", "browse/login/", "users/x/"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def stack(tmp_path_factory):
         parent.chmod(parent.stat().st_mode | 0o011)
     settings = {
         "LOG_FORMAT": "json", "ACCESS_LOG": "all", "SLOW_QUERY_MS": "1", "SLOW_REQUEST_MS": "1",
-        "TRUST_REQUEST_ID": "true",
+        "TRUST_REQUEST_ID": "true", "LOG_LEVEL": "DEBUG",
     }  # fmt: skip
     with LiveStack(folder / "data", some_free_port(), settings) as running:
         yield running
