@@ -14,22 +14,25 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
-from unfold.forms import UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from accounts import deeds, panels, rights, selectors, services
-from accounts.admin_forms import AddUserForm, SetPasswordForm
+from accounts import admin_roles, deeds, panels, rights, selectors, services
+from accounts.admin_forms import AddUserForm, RightsForm, SetPasswordForm, rights_of
 from accounts.models import Block, Token, User
 from audit import actors
+from audit.models import Action
+from audit.services import record
 from common.admin import LeanModelAdmin, ReadOnlyModelAdmin, ReasonActionForm
 from common.deeds import tag
+
+RIGHTS = ("is_staff", "is_superuser", "groups")
 
 
 @admin.register(User)
 class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     """Find, ban and unban users, and end what they are logged in with."""
 
-    form = UserChangeForm
+    form = RightsForm
     add_form = AddUserForm
     change_password_form = SetPasswordForm
     add_form_template = None
@@ -57,23 +60,28 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         ),
         (
             "Rights in the admin",
-            {"fields": ("is_staff", "is_superuser", "groups")},
+            {"fields": RIGHTS},
         ),
     )
+    changing_rights = (fieldsets[0], (fieldsets[1][0], {"fields": (*RIGHTS, "reason")}))
     add_fieldsets = ((None, {"fields": ("username", "display_name", "password")}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Let superusers alone make others staff, or the right to change users would be all."""
         if obj is None:
             return ()
-        if request.user.is_superuser:
-            return self.readonly_fields
         return (
-            *self.readonly_fields,
-            "is_staff",
-            "is_superuser",
-            "groups",
+            self.readonly_fields if self._gives(request, obj) else (*self.readonly_fields, *RIGHTS)
         )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Ask whoever may change a user's rights why."""
+        if obj is not None and self._gives(request, obj):
+            return self.changing_rights
+        return super().get_fieldsets(request, obj)
+
+    def _gives(self, request: HttpRequest, user: User) -> bool:
+        return bool(request.user.is_superuser) and rights.above(actors.of_request(request), user)
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Show the few roles there are as boxes to tick."""
@@ -92,6 +100,7 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a new user through the service that registers do go through."""
         if change:
+            form.rights_before = rights_of(User.objects.get(pk=obj.pk))
             super().save_model(request, obj, form, change)
             return
         data = form.cleaned_data
@@ -101,6 +110,16 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             display_name=data["display_name"],
         )
         obj.__dict__.update(created.__dict__)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Record a change of rights, from what to what."""
+        super().save_related(request, form, formsets, change)
+        if change and (after := rights_of(form.instance)) != form.rights_before:
+            reason = form.cleaned_data.get("reason", "")
+            before = form.rights_before
+            record(
+                Action.CHANGE_ROLE, target=form.instance, reason=reason, before=before, after=after
+            )
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002
         """Set a password: for who may log in as others, since that is what it comes to."""
@@ -175,6 +194,7 @@ for device in (TOTPDevice, StaticDevice):
     if admin.site.is_registered(device):
         admin.site.unregister(device)
 
+admin_roles.offer_all()
 deeds.offer_all()
 panels.offer_all()
 

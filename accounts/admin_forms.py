@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.core.exceptions import ValidationError
 from rest_framework.exceptions import APIException
-from unfold.forms import AdminPasswordChangeForm
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from accounts import names, selectors, services
 from accounts.models import User
+from common.deeds import REASON_MAX_CHARS
 
 if TYPE_CHECKING:
     # Django's forms are generic for the type checker only.
@@ -53,6 +54,27 @@ class AddUserForm(_UserForm):
             except APIException as error:
                 self.add_error("password", error.detail["password"])  # type: ignore[arg-type,call-overload,index]
         return data
+
+
+class RightsForm(UserChangeForm):  # type: ignore[misc]
+    """What a user may do in the admin, and why: the one thing that their page saves itself."""
+
+    reason = forms.CharField(
+        required=False,
+        max_length=REASON_MAX_CHARS,
+        label="Why",
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="Of a change of rights; kept in the audit log.",
+    )
+
+
+def rights_of(user: User) -> dict[str, Any]:
+    """Return what a user may do in the admin, as the audit log keeps it."""
+    return {
+        "staff": user.is_staff,
+        "superuser": user.is_superuser,
+        "roles": sorted(user.groups.values_list("name", flat=True)),
+    }
 
 
 class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]

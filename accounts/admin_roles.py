@@ -57,4 +57,6 @@ def _may_see(request: HttpRequest, role: Group) -> bool:
     return bool(request.user.has_perm("accounts.view_user"))
 
 
-offer("auth.group", Panel(name="holders", title="Who has it", load=holders_of, may=_may_see))
+def offer_all() -> None:
+    """Have the page of a role show them."""
+    offer("auth.group", Panel(name="holders", title="Who has it", load=holders_of, may=_may_see))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -210,3 +210,43 @@ def test_a_user_s_page_shows_blocks_tokens_and_what_was_done_in_few_queries(mode
     assert "blocked24" in page
     assert "blocking24" in page
     assert "Because &lt;b&gt;so&lt;/b&gt;." in page
+
+
+@pytest.fixture
+def root(transactional_db):
+    browser = Client()
+    browser.force_login(User.objects.create_superuser("root", PASSWORD))
+    return browser
+
+
+def test_a_change_of_rights_is_recorded_from_what_to_what(root, ada):
+    role, _ = Group.objects.get_or_create(name="moderator")
+    data = {"is_staff": "on", "groups": [str(role.pk)], "reason": "Joins us."}
+    page = root.post(f"{page_of(ada)}change/", data, follow=True)
+    assert page.status_code == 200
+    ada.refresh_from_db()
+    assert ada.is_staff
+    entry = Entry.objects.get(action=Action.CHANGE_ROLE)
+    assert (entry.actor_name, entry.target_id, entry.reason) == ("root", str(ada.pk), "Joins us.")
+    assert entry.before == {"staff": False, "superuser": False, "roles": []}
+    assert entry.after == {"staff": True, "superuser": False, "roles": ["moderator"]}
+    root.post(f"{page_of(ada)}change/", data)
+    assert Entry.objects.filter(action=Action.CHANGE_ROLE).count() == 1
+
+
+def test_nobody_changes_their_own_rights(root):
+    me = User.objects.get(username="root")
+    root.post(f"{page_of(me)}change/", {"reason": "x"})
+    me.refresh_from_db()
+    assert me.is_superuser
+    assert me.is_staff
+    assert 'name="is_staff"' not in said(root.get(f"{page_of(me)}change/"))
+
+
+def test_a_role_says_what_it_may_and_who_has_it(root, ada):
+    role, _ = Group.objects.get_or_create(name="helpers")
+    role.permissions.add(Permission.objects.get(codename="view_block"))
+    ada.groups.add(role)
+    page = said(root.get(f"{page_of(role)}change/"))
+    assert "view block (accounts)" in page
+    assert ">ada</a>" in page
