@@ -209,7 +209,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 # In the database, so that people stay logged in while the cache is away.
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "common.sessions"
 LOGIN_URL = "browse_login"
 LOGIN_REDIRECT_URL = "/"
 
@@ -382,6 +382,8 @@ CACHES: dict[str, Any] = {
         "KEY_PREFIX": "strata",
         "OPTIONS": {
             "CLIENT_CLASS": "django_redis.client.DefaultClient",
+            # Not pickle: who can write to the cache must not be able to run code here.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "SOCKET_CONNECT_TIMEOUT": CACHE_TIMEOUT_MS / 1000,
             "SOCKET_TIMEOUT": CACHE_TIMEOUT_MS / 1000,
         },
