@@ -108,7 +108,7 @@ format: $(DEV) ## Format the code and mend what can be mended mechanically
 	$(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 requirements: $(DEV) ## Compile requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
-	for name in requirements requirements-local requirements-dev; do \
+	for name in requirements requirements-local requirements-proxy requirements-dev; do \
 		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links \
 			--custom-compile-command "make requirements" $(ARGS) $$name.in -o $$name.txt || exit 1; \

@@ -1,0 +1,101 @@
+"""The files of `ops/`: units that start what there is, settings that are settings, one set of secrets."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from config import options
+from config.options import BASE_DIR
+from config.process import NAMES
+
+UNITS = sorted((BASE_DIR / "ops" / "systemd").glob("*.service"))
+# Not ours: of the proxy, of the C library, of the local servers, of Python.
+OTHERS = {"SITE_ADDRESS", "MALLOC_ARENA_MAX", "PYTHONUNBUFFERED"}
+KNOWN = {option.name for section in options.SECTIONS.values() for option in section}
+SECRETS = {
+    f"{option.name}_FILE"
+    for section in options.SECTIONS.values()
+    for option in section
+    if option.secret
+}
+
+
+@pytest.mark.parametrize("file", UNITS, ids=lambda file: file.name)
+def test_a_unit_starts_what_there_is(file):
+    start = re.search(r"^ExecStart=(.+)$", file.read_text(), re.MULTILINE)[1].split()
+    if start[0].endswith("bin/python"):
+        assert start[1:3] == ["-m", "config.process"]
+        assert start[3] in NAMES
+    elif start[0].endswith("ops/local-server"):
+        assert f"\n{start[1]})\n" in (BASE_DIR / "ops" / "local-server").read_text()
+    else:
+        assert start[0].endswith("bin/caddy")
+        assert start[3].endswith("ops/Caddyfile")
+
+
+@pytest.mark.parametrize("file", UNITS, ids=lambda file: file.name)
+def test_a_unit_is_confined_and_waits_for_an_orderly_stop(file):
+    values = dict(
+        line.split("=", 1)
+        for line in file.read_text().splitlines()
+        if "=" in line and not line.startswith("#")
+    )
+    assert values["User"] == "strata"
+    assert values["NoNewPrivileges"] == "yes"
+    assert values["ProtectSystem"] == "strict"
+    if "config.process web" in values["ExecStart"] or "worker" in values["ExecStart"]:
+        assert values["KillMode"] == "mixed"
+        assert int(values["TimeoutStopSec"]) > 3 + 20
+
+
+def names_in(text):
+    return set(re.findall(r"^([A-Z0-9_]+)=", text, re.MULTILINE))
+
+
+def test_the_units_settings_are_settings():
+    for name in names_in((BASE_DIR / "ops" / "systemd" / "strata.env").read_text()) - OTHERS:
+        assert name in KNOWN | SECRETS, name
+
+
+def test_the_compose_file_s_settings_are_settings_and_its_secrets_are_made(tmp_path):
+    services = yaml.safe_load((BASE_DIR / "compose.yaml").read_text())["services"]
+    named = set()
+    for name in ("web-1", "web-2", "worker", "beat", "sweeper", "migrate", "bucket"):
+        service = services[name]
+        assert service["command"][0] in NAMES
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert "no-new-privileges:true" in service["security_opt"]
+        assert set(service["environment"]) <= KNOWN | SECRETS
+        named |= {
+            value.removeprefix("/run/secrets/")
+            for key, value in service["environment"].items()
+            if key in SECRETS
+        }
+    assert all("limits" in service["deploy"]["resources"] for service in services.values())
+    assert all(":" in service["image"] for service in services.values())
+    made = tmp_path / "secrets"
+    subprocess.run([BASE_DIR / "ops" / "make-secrets", made], check=True, capture_output=True)
+    files = {file.name for file in made.iterdir()}
+    declared = yaml.safe_load((BASE_DIR / "compose.yaml").read_text())["secrets"]
+    assert named <= set(declared) == files
+
+
+def test_secrets_are_made_once_and_kept_from_others(tmp_path):
+    folder = tmp_path / "secrets"
+
+    def make():
+        subprocess.run([BASE_DIR / "ops" / "make-secrets", folder], check=True, capture_output=True)
+        return {file.name: file.read_text() for file in folder.iterdir()}
+
+    first = make()
+    assert make() == first
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert options.secret_key_problem(first["secret_key"].strip()) == ""
+    assert len(set(first.values())) == len(first)
+    assert os.access(folder / "secret_key", os.R_OK)
