@@ -27,7 +27,8 @@ SECRETS = {
 
 @pytest.mark.parametrize("file", UNITS, ids=lambda file: file.name)
 def test_a_unit_starts_what_there_is(file):
-    start = re.search(r"^ExecStart=(.+)$", file.read_text(), re.MULTILINE)[1].split()
+    (line,) = re.findall(r"^ExecStart=(.+)$", file.read_text(), re.MULTILINE)
+    start = line.split()
     if start[0].endswith("bin/python"):
         assert start[1:3] == ["-m", "config.process"]
         assert start[3] in NAMES
