@@ -279,6 +279,10 @@ def _met(chat_id: UUID, user_id: UUID) -> Q:
 
 def _delete_prefix(user_id: UUID, tally: Tally) -> None:
     """Delete all of a user's objects, then what the index knows of them."""
+    for chat in _chats_of(user_id):
+        # A run that began before the account was shut may be about to write another one.
+        with chat_lock(chat.number):
+            pass
     withdraw_exports(of=Q(user=user_id))
     keys = (key for key, _ in patient.keys(f"{user_id}/"))
     while some := list(islice(keys, DELETE_AT_ONCE)):
