@@ -137,7 +137,7 @@ class PastStack:
     def manage(self, *arguments: str, **environment: str) -> Ended:
         """Run `manage.py` as in another terminal, under the same clock."""
         process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=1800)
         return Ended(process.returncode, out, err)
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
