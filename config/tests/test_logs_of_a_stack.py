@@ -64,7 +64,7 @@ def parsed(stack, name):
     return [json.loads(line) for line in kept(stack, name).splitlines()]
 
 
-def until(found, seconds=15):
+def until(found, seconds=90):
     """Return what is found, once there is something; a line takes a moment to be written."""
     deadline = time.monotonic() + seconds
     while not (answer := found()) and time.monotonic() < deadline:

@@ -49,7 +49,7 @@ class Collector:
             for scope in resource.scope_spans:
                 self.spans += [(about, span) for span in scope.spans]
 
-    def of(self, trace_id, *names, seconds=20):
+    def of(self, trace_id, *names, seconds=90):
         """Return a trace's spans by name, once all of those are there."""
         deadline = time.monotonic() + seconds
         while True:
