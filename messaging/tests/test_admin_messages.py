@@ -12,6 +12,7 @@ from accounts.models import User
 from accounts.tests.factories import make_user
 from messaging import admin
 from messaging.models import Chat, Membership, Message
+from messaging.services import send_text
 
 pytestmark = pytest.mark.django_db
 
@@ -232,3 +233,18 @@ def test_it_is_for_staff_who_may(two):
 def test_times_are_shown_to_the_second(browser, two):
     Message.objects.update(sent_at="2026-01-02T03:04:05Z")
     assert "2026-01-02 03:04:05" in browser.get(LIST).content.decode()
+
+
+def test_what_is_private_is_not_shown_to_superusers_either(browser, transactional_db):
+    ada, ben = make_user("ada"), make_user("ben")
+    send_text(sender_id=ada.pk, recipient_id=ben.pk, text="a secret", client_id="mine")
+    message = Message.objects.get()
+    for url in (
+        LIST,
+        f"{LIST}?q={message.chat_id}",
+        f"{LIST}?q=ada",
+        f"{LIST}{message.pk}/change/",
+    ):
+        page = browser.get(url).content.decode()
+        assert "a secret" not in page
+        assert "private" in page
