@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from archive import checking, erase, snapshot
+from archive import anchors, checking, erase, snapshot
 from archive.chat_backup import Progress, backup_chat
 from archive.hours import hour_from, hour_start
 from archive.models import BackupRun
@@ -91,6 +91,7 @@ def backup(
         try:
             label = hour_from(cutoff - timedelta(microseconds=1))
             snapshot.write(patient, label, again=hour is None)
+            anchors.note(patient)
         except snapshot.FAILURES as error:
             tally.fail("the snapshot of users and chats", error)
     finally:

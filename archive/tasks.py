@@ -5,11 +5,13 @@ from uuid import UUID
 
 from celery import shared_task
 
+from archive import anchors, export_making, jobs
 from archive import backup as backups
 from archive import drill as drills
-from archive import export_making, jobs
 from archive import purge as purges
 from archive import trim as trims
+from archive.store import brisk
+from common.errors import ArchiveUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -67,3 +69,13 @@ def tend_exports() -> bool:
 def run_job(job_id: int) -> bool:
     """Run what was started from the admin. Idempotent: one at a time, and once."""
     return jobs.run_job(job_id=job_id)
+
+
+@shared_task
+def anchor_audit() -> bool:
+    """Tell the bucket how far the audit log has got, where that is new. Idempotent."""
+    try:
+        return anchors.note(brisk)
+    except ArchiveUnavailable:
+        logger.warning("the bucket is away: how far the audit log has got is told later")
+        return False

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import orjson
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -71,7 +72,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
     fields = (
         *("number", "at", "actor_kind", "actor_name", "actor_id", "address", "session"),
         *("request_id", "what", "target_kind", "target_id", "target_name", "reason"),
-        *("before", "after", "its_hash"),
+        *("was", "then", "its_hash"),
     )
     readonly_fields = fields
 
@@ -142,7 +143,25 @@ class EntryAdmin(ReadOnlyModelAdmin):
         """Return what it was done to."""
         return f"{entry.target_kind} {entry.target_name or entry.target_id}".strip()
 
+    @admin.display(description="before")
+    def was(self, entry: Entry) -> SafeString | None:
+        """Return how it stood."""
+        return _as_json(entry.before)
+
+    @admin.display(description="after")
+    def then(self, entry: Entry) -> SafeString | None:
+        """Return how it stood then."""
+        return _as_json(entry.after)
+
     @admin.display(description="hash")
     def its_hash(self, entry: Entry) -> SafeString:
         """Return the entry's place in the chain."""
         return format_html('<code class="id">{}</code>', bytes(entry.hash).hex())
+
+
+def _as_json(value: Any) -> SafeString | None:
+    """Return JSON to read, without the colours that the page's policy has no room for."""
+    if value is None:
+        return None
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return format_html('<pre class="as-sent">{}</pre>', text)

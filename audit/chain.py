@@ -6,7 +6,8 @@ database.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from audit.models import HASH_BYTES
 from audit.sql import read_sql
@@ -23,6 +24,7 @@ class Head:
 
     id: int
     hash: bytes
+    at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,10 @@ def fields_text(fields: Sequence[str | None]) -> bytes:
 
 def verify(expected: Sequence[Head] = ()) -> Verdict:
     """Check every entry; with `expected`, that these heads, seen before, are still in the chain."""
-    wanted = {head.id: head.hash for head in expected if head.id}
+    wanted: dict[int, set[bytes]] = {}
+    for seen in expected:
+        if seen.id:
+            wanted.setdefault(seen.id, set()).add(seen.hash)
     head = Head(0, GENESIS)
     for id_, previous, stored, fields in _entries():
         if id_ != head.id + 1:
@@ -53,7 +58,7 @@ def verify(expected: Sequence[Head] = ()) -> Verdict:
             return Verdict(head.id, head, id_, f"entry {id_} does not follow entry {head.id}")
         if hashlib.sha256(fields_text(fields)).digest() != stored:
             return Verdict(head.id, head, id_, f"entry {id_} is not what was written")
-        if wanted.pop(id_, stored) != stored:
+        if wanted.pop(id_, {stored}) != {stored}:
             return Verdict(head.id, head, id_, f"entry {id_} is another than the one seen before")
         head = Head(id_, stored)
     if wanted:
@@ -65,8 +70,8 @@ def verify(expected: Sequence[Head] = ()) -> Verdict:
 
 def newest() -> Head:
     """Return how far the log has got; number 0 for an empty one."""
-    found = rows("SELECT id, hash FROM audit_entry ORDER BY id DESC LIMIT 1", ())
-    return Head(found[0][0], bytes(found[0][1])) if found else Head(0, GENESIS)
+    found = rows("SELECT id, hash, at FROM audit_entry ORDER BY id DESC LIMIT 1", ())
+    return Head(found[0][0], bytes(found[0][1]), found[0][2]) if found else Head(0, GENESIS)
 
 
 def _entries() -> Iterator[tuple[int, bytes, bytes, list[str | None]]]:

@@ -433,6 +433,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "task": "moderation.tasks.forget_reported_texts",
         "schedule": 3600.0,
     },
+    "anchor-audit": {"task": "archive.tasks.anchor_audit", "schedule": 300.0},
     "end-bans": {"task": "accounts.tasks.end_bans", "schedule": 60.0},
     "delete-dead-tokens": {"task": "accounts.tasks.delete_dead_tokens", "schedule": 3600.0},
     # Two minutes past each hour: nothing dated in the hour before can be committed any more.

@@ -110,6 +110,13 @@ class CaseAdmin(OfChatsAndUsersAdmin):
     )
     readonly_fields = fields
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out what only a closed case has, and what only a message has."""
+        lacks = {"done", "resolution", "closed_at", "closed_by"} if obj and obj.live else set()
+        if obj and obj.kind == Kind.USER:
+            lacks |= {"where", "message"}
+        return [field for field in self.fields if field not in lacks]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the cases, none about the caller; who may not see any sees none."""
         if not self.has_view_permission(request):

@@ -88,6 +88,8 @@ class Case(models.Model):
     )
 
     class Meta:
+        # What the admin calls it: a moderator handles reports.
+        verbose_name = "report"
         constraints: ClassVar = [
             models.CheckConstraint(
                 condition=Q(kind=Kind.MESSAGE, chat__isnull=False, seq__isnull=False)

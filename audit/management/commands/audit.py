@@ -2,12 +2,15 @@
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from django.core.management.base import BaseCommand, CommandParser
 
-from audit.chain import Head, newest, verify
+from audit.anchors import seen
+from audit.chain import Head, Verdict, newest, verify
+from common.errors import Unavailable
 
 
 def head_argument(text: str) -> Head:
@@ -20,6 +23,16 @@ def head_argument(text: str) -> Head:
             f"{text!r} is no head; give an entry's number, a colon and its hash"
         ) from error
     return head
+
+
+def moment_argument(text: str) -> datetime:
+    """Return the moment that `2026-11-24T03:00:00` names, UTC."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; give one such as 2026-11-24T03:00:00 (UTC)"
+        ) from error
 
 
 class Command(BaseCommand):
@@ -42,6 +55,18 @@ class Command(BaseCommand):
             metavar="NUMBER:HASH",
             help="an entry seen before (in the log or in a snapshot) that must still be there",
         )
+        parser.add_argument(
+            "--since",
+            type=moment_argument,
+            metavar="TIME",
+            help="ask nothing of what the bucket was told before then (UTC, "
+            "2026-11-24T03:00:00): after a restore the log begins anew",
+        )
+        parser.add_argument(
+            "--database-only",
+            action="store_true",
+            help="do not ask the bucket what it was told: an end that was cut off is not noticed",
+        )
         parser.add_argument("--json", action="store_true", help="print the answer as one JSON line")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -53,11 +78,12 @@ class Command(BaseCommand):
             head = newest()
             self.stdout.write(f"{head.id}:{head.hash.hex()}")
             return
-        verdict = verify(options["expect"])
+        verdict, anchors = self._verify(options)
         report = {
             "command": "audit",
             "ok": verdict.broken is None,
             "entries": verdict.entries,
+            "anchors": anchors,
             "head": f"{verdict.head.id}:{verdict.head.hash.hex()}",
             "broken": verdict.broken,
             "fault": verdict.fault,
@@ -65,8 +91,24 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(orjson.dumps(report).decode())
         elif verdict.broken is None:
-            self.stdout.write(f"All {verdict.entries} entries are right, up to {report['head']}.")
+            self.stdout.write(
+                f"All {verdict.entries} entries are right, up to {report['head']}; "
+                f"{anchors} heads seen before are among them."
+            )
         else:
             self.stdout.write(f"BROKEN: {verdict.fault}. {verdict.entries} before it are right.")
         if verdict.broken is not None:
             sys.exit(1)
+
+    def _verify(self, options: dict[str, Any]) -> tuple[Verdict, int]:
+        """Check against what was seen before; return what was found, and how many heads that is."""
+        expected: list[Head] = list(options["expect"])
+        if not options["database_only"]:
+            try:
+                told = seen()
+            except Unavailable as error:
+                self.stderr.write(f"audit: what the bucket was told can't be read: {error.detail}")
+                sys.exit(1)
+            since = options["since"]
+            expected += [head for head in told if not since or (head.at and head.at >= since)]
+        return verify(expected), len(expected)
