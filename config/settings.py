@@ -182,6 +182,7 @@ PAGES_OF_IDS: dict[str, list[tuple[str, str]]] = {
         ("members", "group-members"),
         ("messages", "chat_messages"),
     ],
+    "export_id": [("open", "export-detail"), ("download", "export-download")],
     "user_id": _USER,
     "owner_id": _USER,
     "sender_id": _USER,

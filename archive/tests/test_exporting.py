@@ -445,7 +445,10 @@ def test_its_page_in_a_browser_shows_how_far_it_is(world):
     assert page.status_code == 200
     assert "waiting" in page.content.decode()
     assert "/export" in ada.client.get("/", **accept).content.decode()
-    assert ada.client.get("/exports/", **accept).status_code == 200
+    listed = ada.client.get("/exports/", **accept)
+    assert listed.status_code == 200
+    for path in (f"/exports/{asked}/", f"/exports/{asked}/download/"):
+        assert f'href="{path}"' in listed.content.decode()
 
 
 def test_what_is_no_export_key_is_none():
