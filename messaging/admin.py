@@ -139,8 +139,9 @@ class MessageAdmin(LookAdmin):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return all messages; whose they are is asked once for a whole page."""
-        return super().get_queryset(request).prefetch_related("sender", "chat__low", "chat__high")
+        """Return all messages with their chats; whose they are is asked once for a whole page."""
+        messages = super().get_queryset(request).select_related("chat__low", "chat__high")
+        return messages.prefetch_related("sender")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
