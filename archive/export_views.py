@@ -21,6 +21,7 @@ from archive.serializers import ExportSerializer
 from archive.views import FileRenderer
 from common.errors import ArchiveUnavailable, Conflict, NotFound
 from common.ids import parse_id
+from common.limits import DOWNLOADS, EXPORTS, READS, Limit
 from common.schema import refusal
 from common.views import Reconnecting, Verb, caller_id
 
@@ -57,6 +58,7 @@ class ExportView(Verb):
     """
 
     serializer_class = NothingSerializer
+    limit = EXPORTS
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Ask for one."""
@@ -69,6 +71,12 @@ class ExportViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSet
     """Your exports, the latest first. Each is kept for a day."""
 
     serializer_class = ExportSerializer
+
+    @property
+    def read_limit(self) -> Limit:
+        """Return what limits the action."""
+        return DOWNLOADS if self.action == "download" else READS
+
     queryset = Export.objects.none()
     ordering = ("-id",)
 
