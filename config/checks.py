@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from common import limits
+
 # Nothing works with less than one of these.
 _AT_LEAST_ONE = (
     "HOT_MESSAGES_PER_CHAT",
@@ -46,6 +48,17 @@ def check_positive(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         Error(f"{name} is {getattr(settings, name)}; it must be at least 1.", id="strata.E002")
         for name in _AT_LEAST_ONE
         if getattr(settings, name) < 1
+    ]
+
+
+@register()
+def check_limits(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Limits are so many, or 0 for none, and so are proxies."""
+    names = ["TRUSTED_PROXIES", "NEW_USER_HOURS", *(limit.setting for limit in limits.ALL.values())]
+    return [
+        Error(f"{name} is {getattr(settings, name)}; it must be at least 0.", id="strata.E004")
+        for name in names
+        if getattr(settings, name) < 0
     ]
 
 

@@ -28,6 +28,13 @@ def test_x_may_equal_y(settings):
     call_command("check")
 
 
+@pytest.mark.parametrize("name", ["LIMIT_SENDS_PER_MINUTE", "TRUSTED_PROXIES"])
+def test_less_than_none_is_an_error(settings, name):
+    setattr(settings, name, -1)
+    with pytest.raises(SystemCheckError, match=rf"strata.E004.*{name} is -1"):
+        call_command("check")
+
+
 @pytest.mark.django_db
 def test_the_database_has_its_timeouts_and_prepared_statements():
     from django.db import connection
