@@ -4,7 +4,9 @@ Beyond the last Y of its chat, its hour ended, every object of that hour read ba
 batches, each a short transaction, so that senders hardly wait.
 """
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +31,9 @@ _SEGMENT = read_sql("segment_to_trim.sql")
 _KEEP_CLIENT_IDS = read_sql("keep_client_ids.sql")
 _SETTLE_START = read_sql("settle_start.sql")
 BATCH = 500
+SMALLEST_BATCH = 10
+LONGEST_SECONDS = 0.1
+"""How long a batch may keep a chat's senders waiting."""
 CHATS_AT_ONCE = 500
 
 
@@ -63,17 +68,42 @@ def targets() -> Iterator[Target]:
 
 def trim_chat(target: Target, lock: ChatLock, tally: Tally) -> int:
     """Trim a chat, segment by segment, as far as it is safe; return how many messages left."""
-    trimmed, chat = 0, target.chat
+    trimmed, chat, batch = 0, target.chat, Batch()
     while found := rows(_SEGMENT, {"chat": chat.id, "keep": settings.DB_MESSAGES_PER_CHAT}):
         segment_id, purged, first, until = found[0]
         if not purged and not _safe(segment_id, lock, tally):
             break
-        for low in range(first, until + 1, BATCH):
-            high = min(low + BATCH - 1, until)
-            _trim_batch(chat, low, high, lock, purged=purged)
+        low = first
+        while low <= until:
+            high = min(low + batch.size - 1, until)
+            with batch.timed():
+                _trim_batch(chat, low, high, lock, purged=purged)
             trimmed += high - low + 1
             tally.add(messages=high - low + 1)
+            low = high + 1
     return trimmed
+
+
+class Batch:
+    """How many messages leave in one transaction: fewer where that takes long.
+
+    Senders wait for the chat's row meanwhile, and how long that is depends on the machine and on
+    what else it does. A batch that took more than half of what is allowed halves the next.
+    """
+
+    def __init__(self) -> None:
+        self.size = BATCH
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Take the time of a batch and settle the next one's size."""
+        started = time.monotonic()
+        yield
+        took = time.monotonic() - started
+        if took > LONGEST_SECONDS / 2:
+            self.size = max(SMALLEST_BATCH, self.size // 2)
+        elif took < LONGEST_SECONDS / 8:
+            self.size = min(BATCH, self.size * 2)
 
 
 def _safe(segment_id: int, lock: ChatLock, tally: Tally) -> bool:
