@@ -23,6 +23,7 @@ from botocore.utils import get_environ_proxies
 from django.conf import settings
 
 META = "x-amz-meta-"
+_NEEDED = ("ETag", "Content-Length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +99,22 @@ class Direct:
         return None if found is None else str(found.headers["ETag"])
 
     def _send(self, method: str, key: str, headers: Mapping[str, str], body: bytes | None) -> Any:
-        self.warm()
-        if self._credentials is None:
-            return None
-        request = AWSRequest(
-            method,
-            f"{self._base}/{quote(key, safe='/~')}",
-            headers=headers,
-            data=body,
-            # The body of an answer that is not read to its end is no answer either.
-            stream_output=method == "GET",
-        )
-        signer = S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", settings.S3_REGION)
         try:
-            signer.add_auth(request)
+            self.warm()
+            if self._credentials is None:
+                return None
+            request = AWSRequest(
+                method,
+                f"{self._base}/{quote(key, safe='/~')}",
+                headers=headers,
+                data=body,
+                # What is read is read by whoever asked, as it comes.
+                stream_output=method == "GET",
+            )
+            who = self._credentials.get_frozen_credentials()
+            S3SigV4Auth(who, "s3", settings.S3_REGION).add_auth(request)
             answer = self._session.send(request.prepare())
-            if answer.status_code == HTTPStatus.OK and "ETag" in answer.headers:
+            if answer.status_code == HTTPStatus.OK and all(map(answer.headers.get, _NEEDED)):
                 return answer
             # Read, so that its connection can be kept.
             _ = answer.content

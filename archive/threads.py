@@ -57,9 +57,11 @@ def _let_go(together: threading.Barrier) -> None:
 
     Not for ever: after a second Ctrl-C not all may come.
     """
-    let_go()
-    with contextlib.suppress(threading.BrokenBarrierError):
-        together.wait(TOGETHER_SECONDS)
+    try:
+        let_go()
+    finally:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            together.wait(TOGETHER_SECONDS)
 
 
 def let_go() -> None:
