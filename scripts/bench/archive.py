@@ -31,6 +31,7 @@ from scripts.bench.scale import ColdScale
 KEPT = 50
 SENDERS = 2
 """Connections that send meanwhile: about half of what two cores can take."""
+CYCLED_CHATS = 50
 PAUSE = 0.05
 
 
@@ -199,7 +200,7 @@ class ColdBench:
         """Fill, back up and trim again and again, and note how large the tables are each time."""
         from scripts.bench.cold import sizes  # noqa: PLC0415
 
-        people = self._fill.people(2 * self._scale.chats)
+        people = self._fill.people(2 * CYCLED_CHATS)
         pairs = list(zip(people[::2], people[1::2], strict=True))
         # Others each time: one pair has one chat.
         for cycle in range(self._scale.cycles):
@@ -221,8 +222,8 @@ class ColdBench:
         million = min(1_000_000, scale.large // 2)
         self._say(f"filling {scale.large:,} messages")
         self._cold_chats(pairs[:1], hours=1, messages=million, ago=50)
-        each = max(1, (scale.large - million) // 1000 // 20)
-        self._cold_chats(pairs[1:], hours=20, messages=each, ago=49)
+        each = max(1, (scale.large - million) // 1000 // 4)
+        self._cold_chats(pairs[1:], hours=4, messages=each, ago=49)
         self._fill.settle()
         for title in ("backup", "trim"):
             self._run(title, title)
