@@ -31,7 +31,7 @@ from scripts.bench.scale import ColdScale
 KEPT = 50
 SENDERS = 2
 """Connections that send meanwhile: about half of what two cores can take."""
-CYCLED_CHATS = 50
+CYCLED_CHATS, CYCLED_HOURS = 50, 4
 PAUSE = 0.05
 
 
@@ -197,20 +197,19 @@ class ColdBench:
             )
 
     def _cycles(self) -> None:
-        """Fill, back up and trim again and again, and note how large the tables are each time."""
-        from scripts.bench.cold import sizes  # noqa: PLC0415
+        """Have chats go on, back up and trim again and again; note the tables' sizes each time."""
+        from scripts.bench.cold import more_messages, sizes  # noqa: PLC0415
 
         people = self._fill.people(2 * CYCLED_CHATS)
         pairs = list(zip(people[::2], people[1::2], strict=True))
-        # Others each time: one pair has one chat.
+        ago = CYCLED_HOURS * (self._scale.cycles + 1) + 10
+        chats = self._cold_chats(pairs, hours=1, messages=KEPT, ago=ago)
         for cycle in range(self._scale.cycles):
             self._say(f"cycle {cycle + 1} of {self._scale.cycles}")
-            turned = [(one, pairs[(place + cycle) % len(pairs)][1])
-                      for place, (one, _) in enumerate(pairs)]  # fmt: skip
-            self._cold_chats(turned, hours=4, messages=50, ago=50)
+            more_messages(chats, hours=CYCLED_HOURS, messages=50)
             self._run("backup", "backup")
             self._run("trim", "trim")
-            # As long as autovacuum takes to look again, at most; an hour passes in earnest.
+            # As long as autovacuum takes to look again; in earnest an hour passes.
             time.sleep(self._scale.seconds)
             self.results.sizes.append(sizes())
 

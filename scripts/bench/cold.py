@@ -39,6 +39,23 @@ SELECT given.id, hour * %(messages)s + place,
  CROSS JOIN generate_series(0, %(hours)s - 1) AS hour
  CROSS JOIN generate_series(1, %(messages)s) AS place
 """
+_MORE = """
+INSERT INTO messaging_message (chat_id, seq, sender_id, kind, text, sent_at, client_id)
+SELECT c.id, c.last_seq + (hour - 1) * %(messages)s + place,
+       CASE place %% 2 WHEN 0 THEN c.low_id ELSE c.high_id END, 'text', %(text)s || ' ' || place,
+       date_trunc('hour', c.last_at) + hour * interval '1 hour'
+         + place * interval '59 minutes' / %(messages)s, gen_random_uuid()::text
+  FROM messaging_chat c
+ CROSS JOIN generate_series(1, %(hours)s) AS hour
+ CROSS JOIN generate_series(1, %(messages)s) AS place
+ WHERE c.id = ANY(%(ids)s::uuid[])
+"""
+_LATER = """
+UPDATE messaging_chat
+   SET last_seq = last_seq + %(hours)s * %(messages)s,
+       last_at = date_trunc('hour', last_at) + %(hours)s * interval '1 hour' + interval '59 minutes'
+ WHERE id = ANY(%(ids)s::uuid[])
+"""
 _START = "SELECT date_trunc('hour', clock_timestamp()) - %s * interval '1 hour'"
 AT_ONCE = 200
 """So many chats are filled in one statement."""
@@ -63,6 +80,16 @@ def cold_chats(
             for statement in (_CHATS, _MEMBERS, _MESSAGES):
                 cursor.execute(statement, parameters)
     return ids
+
+
+def more_messages(chats: Sequence[UUID], *, hours: int, messages: int) -> None:
+    """Go on with chats: so many messages in each of the next hours."""
+    parameters: dict[str, Any] = {
+        "ids": list(chats), "hours": hours, "messages": messages, "text": TEXT,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        for statement in (_MORE, _LATER):
+            cursor.execute(statement, parameters)
 
 
 def empty() -> None:
