@@ -1,6 +1,7 @@
 """A user is erased while a backup that had begun before is about to write for them."""
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -28,7 +29,7 @@ def test_nothing_of_theirs_is_left():
             about_to_write.set()
             go_on.wait(60)
 
-    results = []
+    results: list[Any] = []
 
     def back_up(address: str) -> None:
         results.append(command("backup", "--json", S3_ENDPOINT_URL=address))
