@@ -78,6 +78,8 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         """Ask whoever may change a user's rights why."""
         if obj is not None and self._gives(request, obj):
             return self.changing_rights
+        if obj is not None and not obj.is_staff:
+            return self.fieldsets[:1]
         return super().get_fieldsets(request, obj)
 
     def _gives(self, request: HttpRequest, user: User) -> bool:

@@ -23,6 +23,7 @@ admin.site.unregister(Group)
 class RoleAdmin(ReadOnlyModelAdmin):
     """See what a role may do, and who has it. Its rights are made with each migration."""
 
+    called = "Roles"
     list_display = ("name",)
     fields = ("name", "rights")
     readonly_fields = fields

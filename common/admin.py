@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
@@ -107,6 +107,10 @@ class LeanModelAdmin(_ModelAdmin):
     # A thing's page: what may be done to it above, what belongs to it below, see common/deeds.py.
     change_form_outer_before_template = "common/admin/deeds.html"
     change_form_outer_after_template = "common/admin/panels.html"
+    # Below the fields that can be changed, and so above the panels.
+    change_form_after_template = "common/admin/save.html"
+    # What the rows are called, where not by their model's name.
+    called = ""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that has one order."""
@@ -150,6 +154,12 @@ class LeanModelAdmin(_ModelAdmin):
     ) -> HttpResponse:
         """Show a thing with its deeds and panels, and no button where nothing can be saved."""
         thing = context.get("original")
+        fields = flatten_fieldsets(self.get_fieldsets(request, thing))
+        context["saves"] = bool(set(fields) - set(self.get_readonly_fields(request, thing))) and (
+            self.has_change_permission(request, thing)
+            if thing
+            else self.has_add_permission(request)
+        )
         if thing is not None:
             context |= {
                 "deeds": (offered := deeds_for(request, thing)),

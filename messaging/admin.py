@@ -52,6 +52,12 @@ class ChatPages(LookAdmin):
     )
     readonly_fields = fields
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Lead to the list of messages those who may open it."""
+        if request.user.has_perm("messaging.view_message"):
+            return self.fields
+        return [field for field in self.fields if field != "its_messages"]
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
