@@ -18,8 +18,18 @@ _FOCUSED = """() => {
   const it = document.activeElement;
   if (!it || it === document.body) return "";
   const label = it.labels && it.labels.length ? it.labels[0].innerText : "";
-  return [it.getAttribute("aria-label"), label, it.innerText, it.value, it.title, it.name, it.id]
+  // A region that can be scrolled may have the focus too: what is in it is not its name.
+  const own = it.matches("a, button, summary, input, select, textarea") ? it.innerText : "";
+  return [it.getAttribute("aria-label"), label, own, it.value, it.title, it.name, it.id]
     .filter(Boolean).map(text => String(text).trim()).join("\\n");
+}"""
+_TOO_WIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  return [...document.querySelectorAll("body *")]
+    .filter(it => it.getBoundingClientRect().right > width + 1)
+    .slice(0, 8)
+    .map(it => it.outerHTML.slice(0, 120));
 }"""
 
 
@@ -64,10 +74,8 @@ class Watched:
             for node in rule["nodes"]
         ]
         assert not wrong, "\n".join([self.page.url, *wrong])
-        wide = self.page.evaluate(
-            "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-        assert wide <= 0, f"{self.page.url} is {wide} px wider than the window"
+        wide = self.page.evaluate(_TOO_WIDE)
+        assert not wide, f"{self.page.url} is wider than the window: {wide}"
 
     def tab_to(self, name: str) -> None:
         """Press Tab until something of this name has the focus, as a person without a mouse does."""
