@@ -132,7 +132,7 @@ def secret_of(device: TOTPDevice) -> str:
 
 def picture_of(device: TOTPDevice) -> str:
     """Return a device's secret as a QR code: the address of an image that holds itself."""
-    image = qrcode.make(device.config_url, image_factory=SvgPathFillImage, border=2)
+    image = qrcode.make(device.config_url, image_factory=SvgPathFillImage, border=4)
     out = io.BytesIO()
     image.save(out)
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
