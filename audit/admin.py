@@ -156,7 +156,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
     @admin.display(description="hash")
     def its_hash(self, entry: Entry) -> SafeString:
         """Return the entry's place in the chain."""
-        return format_html('<code class="id">{}</code>', bytes(entry.hash).hex())
+        return format_html('<code class="hash">{}</code>', bytes(entry.hash).hex())
 
 
 def _as_json(value: Any) -> SafeString | None:
