@@ -1,8 +1,13 @@
 """What the admin's frame shows: the product's name and mark, and a menu by what one may do."""
 
 from typing import Any
+from urllib.parse import urlencode
 
+from django.contrib import admin
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import reverse
 
@@ -95,3 +100,12 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "overview.dashboard.context",
     "SIDEBAR": {"navigation": navigation},
 }
+
+
+def login(request: HttpRequest) -> HttpResponseBase:
+    """Show the admin's login, which leads to the admin unless the address says to where."""
+    if request.method == "GET" and REDIRECT_FIELD_NAME not in request.GET:
+        return redirect(
+            f"{request.path}?{urlencode({REDIRECT_FIELD_NAME: reverse('admin:index')})}"
+        )
+    return admin.site.login(request)

@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 from accounts import factor_views
 from accounts.forms import LoginForm
 from common.pages import unknown_path
-from config import views
+from config import admin_pages, views
 
 admin.site.index_title = "Dashboard"
 admin.site.index_template = "overview/dashboard.html"
@@ -40,6 +40,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url="/static/common/strata.svg")),
     path("admin/second-factor/", factor_views.give, name="second_factor"),
     path("admin/second-factor/set-up/", factor_views.set_up, name="second_factor_set_up"),
+    path("admin/login/", admin_pages.login),
     path("admin/", admin.site.urls),
     re_path(r"", unknown_path, name="unknown"),
 ]

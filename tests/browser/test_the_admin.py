@@ -20,7 +20,7 @@ EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='ow
 
 def enter(watched: Watched, who: Staff | Person) -> None:
     """Log in to the admin with a mouse."""
-    watched.go("/admin/")
+    watched.go("/admin/login/")
     watched.page.get_by_label("Username").fill(who.username)
     watched.page.get_by_label("Password").fill(PASSWORD)
     watched.page.get_by_role("button", name="Log in").click()

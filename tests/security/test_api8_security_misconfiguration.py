@@ -4,7 +4,7 @@ import pytest
 
 from tests.http import Person, Server
 
-PAGES = ["/", "/docs/", "/admin/login/", "/browse/login/", "/send_message", "/nowhere"]
+PAGES = ["/", "/docs/", "/admin/login/?next=/admin/", "/browse/login/", "/send_message", "/nowhere"]
 HTML = {"accept": "text/html,application/xhtml+xml"}
 
 
