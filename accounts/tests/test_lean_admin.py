@@ -55,7 +55,7 @@ def test_it_says_how_many_there_are_at_least(browser, many):
     assert "120 users" in browser.get("/admin/accounts/user/?p=3").content.decode()
 
 
-@pytest.mark.parametrize("page", ["4", "0", "x", "-1", "1000000", "9" * 30])
+@pytest.mark.parametrize("page", ["4", "0", "x", "-1", "1000000", "9" * 30, "9" * 5000])
 def test_a_page_that_is_none_is_no_defect(browser, many, page):
     response = browser.get(f"/admin/accounts/user/?p={page}", follow=True)
     assert response.status_code == 200
@@ -82,3 +82,41 @@ def test_the_whole_table_is_never_one_page(browser, many):
     response = browser.get("/admin/accounts/user/?all=")
     assert len(response.context["cl"].result_list) == 50
     assert "showall" not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("page", "guess"),
+    [
+        ("messaging/message", "text__contains=secret"),
+        ("messaging/message", "text__regex=^s"),
+        ("messaging/message", "client_id=c1"),
+        ("accounts/token", "digest__gte=a"),
+        ("messaging/chat", "name__regex=(a%2B)%2B$"),
+        ("accounts/user", "password__startswith=argon2"),
+        ("accounts/user", "is_active__exact=1&display_name__contains=a"),
+        ("moderation/case", "text__contains=secret"),
+        ("audit/entry", "reason__contains=secret"),
+    ],
+)
+def test_no_list_answers_guesses_at_what_it_does_not_show(browser, page, guess):
+    response = browser.get(f"/admin/{page}/?{guess}")
+    assert response.status_code == 400, response.content[:200]
+
+
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("accounts/user", "is_active__exact=0&is_staff__exact=1&q=a"),
+        ("moderation/case", "state=mine&kind__exact=user&p=1"),
+        ("archive/job", "kind__exact=backup&state__exact=done"),
+        ("audit/entry", "action=ban&days=7"),
+    ],
+)
+def test_a_list_s_own_filters_stay(browser, page, query):
+    response = browser.get(f"/admin/{page}/?{query}")
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("query", ["s=users", "s=users&page=x", "s=nothing&extended"])
+def test_the_frame_brings_no_search_of_its_own(browser, query):
+    assert browser.get(f"/admin/search/?{query}").status_code == 404
