@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.core.exceptions import ValidationError
 from rest_framework.exceptions import APIException
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from accounts import names, selectors, services
+from accounts.guessing import guarded
 from accounts.models import User
+from audit import actors
 from common.deeds import REASON_MAX_CHARS
 
 if TYPE_CHECKING:
@@ -86,4 +88,23 @@ class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]
         kept = self.cleaned_data["set_usable_password"]
         return services.reset_password(
             user=user, password=self.cleaned_data["password1"] if kept else None
+        )
+
+
+class OwnPasswordForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
+    """Another password for oneself; the old one is asked for, and guessed no faster than a login.
+
+    Raises Throttled and NotCounted as the login does.
+    """
+
+    def clean_old_password(self) -> str:
+        """Look at the old password: who has the session alone must not find it out."""
+        meta = {"REMOTE_ADDR": actors.current().address}
+        with guarded(self.user.username, meta, ValidationError):
+            return str(super().clean_old_password())
+
+    def save(self, commit: bool = True) -> User:
+        """Set it."""
+        return services.change_own_password(
+            user=self.user, password=self.cleaned_data["new_password1"]
         )

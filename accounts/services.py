@@ -17,6 +17,7 @@ from accounts import names, selectors, tokens
 from accounts.models import Block, Token, User
 from accounts.standing import (
     ban_user,
+    change_own_password,
     check_password,
     lift_block,
     reset_password,
@@ -37,6 +38,7 @@ __all__ = [
     "WrongCredentials",
     "ban_user",
     "block_user",
+    "change_own_password",
     "check_password",
     "create_user",
     "delete_dead_tokens",

@@ -149,10 +149,32 @@ def reset_password(
     return user
 
 
+def change_own_password(*, user: User, password: str) -> User:
+    """Give a user the password that they chose, having shown that they know the old one.
+
+    Whoever else was logged in as them is not any more, by a token or a session. Raises
+    ValidationError for one that is too weak.
+    """
+    check_password(password, user)
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        count = _shut_doors(user)
+        record(Action.CHANGE_PASSWORD, target=user, after={"tokens": count})
+    return user
+
+
 def lift_block(*, block: Block, reason: str = "", by: Actor | None = None) -> bool:
-    """Lift one user's block of another in their place; return False when it was lifted already."""
+    """Lift one user's block of another in their place; return False when it was lifted already.
+
+    Nobody lifts one that is against themself: it is there to keep them off. Raises NotYours,
+    NotToThem.
+    """
     by = by or actors.current()
     require(by, "accounts.delete_block")
+    require_above(by, block.blocker)
+    require_above(by, block.blocked)
     with transaction.atomic():
         deleted, _ = Block.objects.filter(pk=block.pk).delete()
         if deleted:

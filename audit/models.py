@@ -30,6 +30,7 @@ class Action(models.TextChoices):
     BAN_ENDED = "ban_ended", "saw a ban end"
     REVOKE_TOKENS = "revoke_tokens", "revoked tokens"
     RESET_PASSWORD = "reset_password", "reset a password"
+    CHANGE_PASSWORD = "change_password", "changed their password"
     CHANGE_ROLE = "change_role", "changed a role"
     ERASE_USER = "erase_user", "erased a user"
     LIFT_BLOCK = "lift_block", "lifted a block"

@@ -109,3 +109,18 @@ def login(request: HttpRequest) -> HttpResponseBase:
             f"{request.path}?{urlencode({REDIRECT_FIELD_NAME: reverse('admin:index')})}"
         )
     return admin.site.login(request)
+
+
+def password_change(request: HttpRequest) -> HttpResponseBase:
+    """Let whoever is logged in choose another password, through the service that records it."""
+    # As in `navigation`.
+    from django.contrib.auth.views import PasswordChangeView  # noqa: PLC0415
+
+    from accounts.admin_forms import OwnPasswordForm  # noqa: PLC0415
+
+    view = PasswordChangeView.as_view(
+        form_class=OwnPasswordForm,
+        success_url=reverse("admin:password_change_done"),
+        extra_context=admin.site.each_context(request),
+    )
+    return view(request)

@@ -41,6 +41,10 @@ urlpatterns = [
     path("admin/second-factor/", factor_views.give, name="second_factor"),
     path("admin/second-factor/set-up/", factor_views.set_up, name="second_factor_set_up"),
     path("admin/login/", admin_pages.login),
+    path(
+        "admin/password_change/",
+        admin.site.admin_view(admin_pages.password_change, cacheable=True),
+    ),
     # The frame's own search keeps what it finds in the cache as it can't be kept there, and no page
     # of ours shows it: each list has its own.
     path("admin/search/", unknown_path),
