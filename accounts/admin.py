@@ -252,8 +252,11 @@ class BlockAdmin(OfUsersAdmin):
     @admin.action(description="Lift the selected blocks", permissions=["lift"])
     def lift(self, request: HttpRequest, queryset: QuerySet[Block]) -> None:
         """Lift the selected blocks."""
-        reason = self.reason_given(request)
+        by, reason = actors.of_request(request), self.reason_given(request)
         for block in queryset.select_related("blocker", "blocked") if reason else []:
+            if not (rights.above(by, block.blocker) and rights.above(by, block.blocked)):
+                self.message_user(request, f"Not done: {block}.", messages.WARNING)
+                continue
             services.lift_block(block=block, reason=reason)
             done = f"Lifted: {block.blocker} blocked {block.blocked}."
             self.log_change(request, block, done)

@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from accounts import factors, rights, services
 from accounts.models import Block, Token, User
 from audit import actors
-from common.deeds import Deed, ReasonForm, offer, permitted
+from common.deeds import Deed, ReasonForm, offer
 
 MOMENT = "%Y-%m-%d %H:%M UTC"
 
@@ -97,6 +97,11 @@ def _reset_factor(request: HttpRequest, user: User, data: dict[str, Any]) -> str
     return f"{user} has no second factor any more."
 
 
+def _may_lift(request: HttpRequest, block: Block) -> bool:
+    may = _above("accounts.delete_block")
+    return bool(may(request, block.blocker) and may(request, block.blocked))
+
+
 def _lift(request: HttpRequest, block: Block, data: dict[str, Any]) -> str:
     done = services.lift_block(block=block, reason=data["reason"])
     pair = f"{block.blocker} no longer blocks {block.blocked}."
@@ -173,7 +178,7 @@ def offer_all() -> None:
             name="lift",
             label="Lift the block",
             explain="The two can write to each other again. Whoever blocked can block again.",
-            may=permitted("accounts.delete_block"),
+            may=_may_lift,
             act=_lift,
             then=_blocks,
         ),

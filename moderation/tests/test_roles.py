@@ -116,7 +116,10 @@ def test_role_and_action(transactional_db, role, action):
         assert Entry.objects.count() == before
 
 
-OF_PEOPLE = ["ban", "unban", "revoke tokens", "revoke a token", "reset a password", "redact"]
+OF_PEOPLE = [
+    *("ban", "unban", "revoke tokens", "revoke a token", "reset a password", "redact"),
+    "lift a block",
+]
 
 
 @pytest.mark.parametrize("above", ["superuser", "operator", "moderator"])
@@ -136,6 +139,16 @@ def test_a_superuser_touches_the_staff_and_not_themself(transactional_db, action
     world.ben.id = by.id
     with pytest.raises(NotToThem):
         ACTIONS[action](world, by)
+
+
+def test_nobody_lifts_a_block_against_themself(transactional_db):
+    """A user who blocks a moderator is left alone by that moderator."""
+    for by in (somebody("moderator"), somebody("superuser")):
+        block = Block.objects.create(blocker=make_user(), blocked=by.user)
+        with pytest.raises(NotToThem):
+            accounts.lift_block(block=block, by=by)
+    assert Block.objects.count() == 2
+    assert not Entry.objects.filter(action="lift_block").exists()
 
 
 def test_rights_end_with_the_role(transactional_db):
