@@ -23,6 +23,7 @@ from messaging.models import Chat, Message
 from moderation.errors import GlassWhole
 from moderation.glass import open_for
 from moderation.models import Redaction
+from moderation.reading import page_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ def redact_message(*, chat_id: UUID, seq: int, reason: str, by: Actor | None = N
     """Take a message's text out of all tiers; its seq stays, with kind `removed`.
 
     In a private chat this needs a report of the message (`cases.resolve`) or broken glass. Raises
-    NotYours, NotToThem, NotFound, GlassWhole.
+    NotYours, NotToThem, NotFound, GlassWhole; Unavailable where cold storage alone can tell whose
+    the message is, and is away.
     """
     by = by or actors.current()
     require(by, "messaging.delete_message")
@@ -41,14 +43,23 @@ def redact_message(*, chat_id: UUID, seq: int, reason: str, by: Actor | None = N
     private = chat.kind == Chat.Kind.PRIVATE
     if private and by.kind == ActorKind.USER and open_for(by, chat_id) is None:
         raise GlassWhole
+    kind, sender_id = _what_stands_there(chat_id, seq)
+    if kind == Message.Kind.SYSTEM:
+        raise NotFound("That is no user's text.")
+    sender = User.objects.filter(pk=sender_id).first() if sender_id else None
+    if sender is not None:
+        require_above(by, sender)
+    return ask(chat_id=chat_id, seq=seq, reason=reason, by=by)
+
+
+def _what_stands_there(chat_id: UUID, seq: int) -> tuple[str, UUID | None]:
+    """Return a message's kind and sender, whichever tier holds it by now."""
     message = Message.objects.filter(chat=chat_id, seq=seq).first()
     if message is not None:
-        if message.kind == Message.Kind.SYSTEM:
-            raise NotFound("That is no user's text.")
-        sender = User.objects.filter(pk=message.sender_id).first()
-        if sender is not None:
-            require_above(by, sender)
-    return ask(chat_id=chat_id, seq=seq, reason=reason, by=by)
+        return message.kind, message.sender_id
+    for shown in page_of(chat_id, limit=0, within=(seq, seq)).messages:
+        return shown.kind, shown.sender_id
+    return Message.Kind.TEXT, None
 
 
 def ask(*, chat_id: UUID, seq: int, reason: str, by: Actor) -> Redaction:

@@ -1,20 +1,27 @@
 """Who may do what: each role and each action, as a table. Each is tried through the service that does it."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
+from django.db.models import F
 
 from accounts import services as accounts
 from accounts.models import Block, Token, User
 from accounts.rights import NotToThem, NotYours
 from accounts.tests.factories import make_token, make_user
+from archive.backup import backup
+from archive.trim import trim
 from audit.models import Entry
+from common.cache import cache
+from common.errors import NotFound
 from groups import moderating
-from messaging.models import Message
+from messaging.models import Chat, Message
 from moderation import cases, context, services
 from moderation.access import erase_account, grant_role, roles_of, take_role
 from moderation.glass import break_glass, read_chat
-from moderation.models import Case, Measure
+from moderation.models import Case, Measure, Redaction
 from moderation.redaction import redact_message
 from moderation.roles import RIGHTS, Role, sync_roles
 from moderation.tests.conftest import actor, staff
@@ -129,6 +136,35 @@ def test_a_moderator_touches_nobody_of_the_staff(transactional_db, above, action
     grant_role(user=world.user, role=Role(above))
     with pytest.raises((NotToThem, NotYours)):
         ACTIONS[action](world, by)
+
+
+def test_nor_what_they_or_the_moderator_wrote_long_ago(transactional_db, settings):
+    """A text that only cold storage holds any more is as much of somebody as any other."""
+    settings.HOT_MESSAGES_PER_CHAT = settings.DB_MESSAGES_PER_CHAT = 1
+    world, by = World(), somebody("moderator")
+    Message.objects.update(sent_at=F("sent_at") - timedelta(hours=3))
+    Chat.objects.update(last_at=F("last_at") - timedelta(hours=3))
+    world.ann.tell(world.group, "and more")
+    Message.objects.filter(text="and more").update(sent_at=F("sent_at") - timedelta(hours=2))
+    assert backup()["ok"]
+    assert trim()["ok"]
+    cache.execute("FLUSHDB")
+    assert not Message.objects.filter(chat=world.group, seq=2).exists()
+    grant_role(user=world.user, role=Role.OPERATOR)
+    with pytest.raises(NotToThem):
+        redact_message(chat_id=world.group, seq=2, reason="x", by=by)
+    with pytest.raises(NotFound):
+        redact_message(chat_id=world.group, seq=1, reason="x", by=by)
+    itself = actor(staff_of(world.user))
+    with pytest.raises(NotToThem):
+        redact_message(chat_id=world.group, seq=2, reason="x", by=itself)
+    assert not Redaction.objects.exists()
+    assert redact_message(chat_id=world.group, seq=2, reason="x", by=somebody("superuser")).pk
+
+
+def staff_of(user: User) -> User:
+    grant_role(user=user, role=Role.MODERATOR)
+    return user
 
 
 @pytest.mark.parametrize("action", ["ban", "revoke tokens", "reset a password", "grant a role"])
