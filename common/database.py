@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from django.conf import settings
 from django.db import connection
-from psycopg.errors import error_from_result
+from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 
@@ -86,11 +86,14 @@ class Statement:
         try:
             with connection.wrap_database_errors:
                 if raw not in self._prepared:
-                    raw.pgconn.send_prepare(self._name, self._numbered)
-                    self._result(raw)
-                    self._prepared.add(raw)
-                raw.pgconn.send_query_prepared(self._name, sent)
-                result = self._result(raw)
+                    self._prepare(raw)
+                try:
+                    result = self._run(raw, sent)
+                except InvalidSqlStatementName:
+                    # psycopg has the server forget all that is prepared after a rollback. Nothing
+                    # was executed.
+                    self._prepare(raw)
+                    result = self._run(raw, sent)
         finally:
             if settings.SLOW_QUERY_MS:
                 tell_slow(self._sql, perf_counter() - started)
@@ -99,6 +102,15 @@ class Statement:
             tuple([_decoded(result.get_value(row, column)) for column in columns])
             for row in range(result.ntuples)
         ]
+
+    def _prepare(self, raw: Any) -> None:
+        raw.pgconn.send_prepare(self._name, self._numbered)
+        self._result(raw)
+        self._prepared.add(raw)
+
+    def _run(self, raw: Any, sent: Sequence[bytes | None]) -> Any:
+        raw.pgconn.send_query_prepared(self._name, sent)
+        return self._result(raw)
 
     def _by_cursor(self, parameters: Sequence[str | None]) -> list[tuple[str | None, ...]]:
         with connection.cursor() as cursor:

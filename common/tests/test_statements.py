@@ -119,3 +119,23 @@ def test_a_slow_one_is_told(directly, settings, caplog):
     directly()
     Statement("SELECT pg_sleep({}::float8)", 1)(["0.01"])
     assert "slow query" in caplog.text
+
+
+def test_a_rollback_on_its_connection_does_it_no_harm(directly):
+    """psycopg answers one with DEALLOCATE ALL, where it has prepared something itself."""
+    directly()
+    assert ROW(SENT) == ANSWER
+    for _ in range(3):
+        with pytest.raises(RuntimeError), transaction.atomic():  # noqa: PT012 - the two are one
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT %s::int", [1])
+            raise RuntimeError
+        assert ROW(SENT) == ANSWER
+
+
+def test_nor_does_whoever_throws_all_prepared_statements_away(directly):
+    directly()
+    assert ROW(SENT) == ANSWER
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    assert ROW(SENT) == ANSWER
