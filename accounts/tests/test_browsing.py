@@ -7,6 +7,7 @@ from django.test import Client
 
 from accounts.models import Block, User
 from accounts.tests.factories import PASSWORD, make_user
+from common.samples import BOB
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,7 +43,7 @@ def test_a_verb_s_page_shows_what_to_send(browser, path):
     assert response.status_code == 200
     assert response["Content-Type"].startswith("text/html")
     page = response.content.decode()
-    assert "01980f3e-7b1c-7c3a-9d55-0123456789ab" in page  # the sample in the raw form
+    assert BOB in page  # the sample in the raw form
     assert 'name="user_id"' in page  # the field of the HTML form
     assert "The id of the other user." in page
 
