@@ -12,7 +12,7 @@ from audit import actors
 from audit.actors import Actor
 from audit.models import Action, Entry
 from audit.services import record
-from common.errors import NotFound
+from common.errors import NotFound, Unavailable
 from messaging import history
 from moderation.cases import target_of
 from moderation.models import Case, Report
@@ -45,7 +45,12 @@ def read_context(*, case: Case, by: Actor | None = None) -> ChatPage:
     if same(by, case.user_id) or case.chat_id is None or case.seq is None:
         raise NotFound
     window = _window(case.chat_id, case.seq, case)
-    page = page_of(case.chat_id, limit=0, within=window) if window else ChatPage()
+    try:
+        page = page_of(case.chat_id, limit=0, within=window) if window else ChatPage()
+    except Unavailable:
+        # The message as it was reported is shown all the same.
+        record(Action.CASE_READ, by=by, target=target_of(case), after=ChatPage().read())
+        raise
     record(Action.CASE_READ, by=by, target=target_of(case), after=page.read())
     return page
 

@@ -5,13 +5,18 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
 from accounts.rights import NotToThem
+from archive.backup import backup
+from archive.erase import erase_user
+from archive.trim import trim
 from audit import chain
 from audit.models import Entry
-from common.errors import NotFound
+from common.cache import cache
+from common.errors import NotFound, Unavailable
 from messaging.models import Chat, Membership, Message
 from moderation import cases, context, redaction, services
 from moderation.errors import CaseClosed, CaseTaken, NotApplicable, ReasonMissing
@@ -226,6 +231,24 @@ def test_the_context_is_what_was_said_around_it_and_reading_it_is_recorded(case,
     assert (entry.action, entry.actor_name, entry.target_id) == ("case_read", "mod", str(case.pk))
     assert entry.after == {"first": 1, "last": 12, "served_from": page.served_from}
     assert "later" not in str(entry.__dict__)
+
+
+def test_looking_at_a_report_is_recorded_too_where_cold_storage_can_t_tell_the_rest(
+    case, mod, settings
+):
+    settings.HOT_MESSAGES_PER_CHAT = settings.DB_MESSAGES_PER_CHAT = 1
+    Message.objects.update(sent_at=F("sent_at") - timedelta(hours=3))
+    Chat.objects.update(last_at=F("last_at") - timedelta(hours=3))
+    assert backup()["ok"]
+    assert trim()["ok"]
+    for user in User.objects.exclude(pk=mod.id):
+        assert erase_user(user_id=user.pk)["ok"]
+    cache.execute("FLUSHDB")
+    with pytest.raises(Unavailable):
+        context.read_context(case=case, by=mod)
+    entry = Entry.objects.latest("pk")
+    assert (entry.action, entry.actor_name, entry.target_id) == ("case_read", "mod", str(case.pk))
+    assert entry.after == {"first": None, "last": None, "served_from": ""}
 
 
 def test_the_context_is_no_more_than_the_reporter_could_see(ann, ben, cid, mod):
