@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -133,6 +134,15 @@ class LeanModelAdmin(_ModelAdmin):
             queryset, per_page, orphans, allow_empty_first_page, page_number=max(number, 1)
         )
 
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Do an action to the selected rows; refuse ids that no row can have."""
+        for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                self.opts.pk.to_python(chosen)
+            except ValidationError as error:
+                raise BadRequest("A selected row has no such id.") from error
+        return super().response_action(request, queryset)
+
     def reason_given(self, request: HttpRequest) -> str:
         """Return why an action is asked for; where nothing is said, say that it must be."""
         reason = request.POST.get("reason", "").strip()[:REASON_MAX_CHARS]
@@ -146,6 +156,8 @@ class LeanModelAdmin(_ModelAdmin):
         Django takes any column of the row and any comparison from the address: so a list that shows
         no text, no digest and no hash would answer guesses at them, one row more or less at a time.
         """
+        if "\0" in value:
+            return False
         shown = self.get_list_filter(request) if request is not None else self.list_filter
         offered = {getattr(one, "parameter_name", one) for one in shown}
         return lookup in offered or lookup in {f"{one}__exact" for one in offered}

@@ -96,6 +96,8 @@ def test_the_whole_table_is_never_one_page(browser, many):
         ("accounts/user", "is_active__exact=1&display_name__contains=a"),
         ("moderation/case", "text__contains=secret"),
         ("audit/entry", "reason__contains=secret"),
+        ("moderation/case", "kind__exact=%00"),
+        ("archive/job", "state__exact=%00"),
     ],
 )
 def test_no_list_answers_guesses_at_what_it_does_not_show(browser, page, guess):
@@ -120,3 +122,9 @@ def test_a_list_s_own_filters_stay(browser, page, query):
 @pytest.mark.parametrize("query", ["s=users", "s=users&page=x", "s=nothing&extended"])
 def test_the_frame_brings_no_search_of_its_own(browser, query):
     assert browser.get(f"/admin/search/?{query}").status_code == 404
+
+
+@pytest.mark.parametrize("chosen", ["x", "\0", "1", ""])
+def test_an_action_on_rows_that_can_be_none_is_refused(browser, chosen):
+    sent = {"action": "ban", "reason": "spam", "_selected_action": [chosen]}
+    assert browser.post("/admin/accounts/user/", sent).status_code == 400
