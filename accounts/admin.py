@@ -274,6 +274,7 @@ class TokenAdmin(OfUsersAdmin):
     fields = ("user", "state", "created_at", "last_used_at", "expires_at", "revoked_at")
     readonly_fields = fields
     actions = ("revoke",)
+    action_form = ReasonActionForm
 
     @admin.display(description="state")
     def state(self, token: Token) -> SafeString:
@@ -290,10 +291,10 @@ class TokenAdmin(OfUsersAdmin):
     @admin.action(description="Revoke the selected tokens", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[Token]) -> None:
         """Revoke the selected tokens."""
-        by = actors.of_request(request)
-        for token in queryset.select_related("user"):
+        by, reason = actors.of_request(request), self.reason_given(request)
+        for token in queryset.select_related("user") if reason else []:
             if not rights.above(by, token.user):
                 self.message_user(request, f"Not done to {token.user}.", messages.WARNING)
-            elif services.revoke_token(token_id=token.pk):
+            elif services.revoke_token(token_id=token.pk, reason=reason):
                 self.log_change(request, token, "Revoked")
                 self.message_user(request, f"A token of {token.user} is revoked.")

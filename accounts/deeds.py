@@ -109,7 +109,7 @@ def _lift(request: HttpRequest, block: Block, data: dict[str, Any]) -> str:
 
 
 def _revoke(request: HttpRequest, token: Token, data: dict[str, Any]) -> str:
-    if services.revoke_token(token_id=token.pk):
+    if services.revoke_token(token_id=token.pk, reason=data["reason"]):
         return f"A token of {token.user} is revoked."
     return "It was revoked already."
 

@@ -106,7 +106,7 @@ def revoke_tokens(*, user: User, reason: str = "", by: Actor | None = None) -> i
     return count
 
 
-def revoke_token(*, token_id: int, by: Actor | None = None) -> int:
+def revoke_token(*, token_id: int, reason: str = "", by: Actor | None = None) -> int:
     """Revoke a token by its row; return 0 when it was revoked already."""
     by = by or actors.current()
     require(by, "accounts.change_user")
@@ -117,7 +117,13 @@ def revoke_token(*, token_id: int, by: Actor | None = None) -> int:
     with transaction.atomic():
         count = revoke(Token.objects.filter(pk=token_id))
         if count:
-            record(Action.REVOKE_TOKENS, by=by, target=token.user, after={"token": token_id})
+            record(
+                Action.REVOKE_TOKENS,
+                by=by,
+                target=token.user,
+                reason=reason,
+                after={"token": token_id},
+            )
     return count
 
 

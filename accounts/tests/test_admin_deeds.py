@@ -181,6 +181,18 @@ def test_one_token_is_revoked(moderator, ada):
     token = Token.objects.get()
     assert "revoked" in said(do(moderator, token, "revoke", reason="Leaked."))
     assert offered(moderator, token) == set()
+    assert Entry.objects.get(action=Action.REVOKE_TOKENS).reason == "Leaked."
+
+
+def test_no_block_against_oneself_is_lifted_by_any_page(moderator, ada):
+    me = User.objects.get(username="moderator")
+    block = Block.objects.create(blocker=ada, blocked=me)
+    assert offered(moderator, block) == set()
+    assert do(moderator, block, "lift", reason="Let me.").status_code == 403
+    sent = {"action": "lift", "reason": "Let me.", "_selected_action": [str(block.pk)]}
+    page = moderator.post("/admin/accounts/block/", sent, follow=True)
+    assert "Not done: ada blocks moderator." in said(page)
+    assert Block.objects.filter(pk=block.pk).exists()
 
 
 def test_an_action_on_many_asks_why(moderator, ada):

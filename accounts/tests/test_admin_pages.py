@@ -282,7 +282,11 @@ def test_one_token_can_be_revoked(moderator):
     for client in (one, other):
         client.get("/users/me/")
     first = Token.objects.filter(user=ada).earliest("pk")
+    unsaid = {"action": "revoke", "reason": " ", "_selected_action": [str(first.pk)]}
+    assert "Nothing was done: say why." in moderator.post(TOKENS, unsaid, follow=True).text
+    assert one.get("/users/me/").status_code == 200
     act(moderator, TOKENS, "revoke", first)
+    assert Entry.objects.get(action="revoke_tokens").reason == "spam"
     assert [client.get("/users/me/").status_code for client in (one, other)] == [401, 200]
 
 
