@@ -141,6 +141,15 @@ def test_what_a_client_says_of_its_address_and_scheme_is_not_believed(deployment
     assert all(url.startswith("https://localhost") for url in routes.values())
 
 
+def test_nor_what_it_says_under_a_name_that_only_looks_like_theirs(http):
+    """To the web server `X_Forwarded_Proto` and `X-Forwarded-Proto` are one name, the last one wins."""
+    for scheme in ("X_Forwarded_Proto", "x_forwarded-proto", "X-Forwarded_Proto"):
+        answer = register(http, headers={scheme: "http", "X_Forwarded_For": "203.0.113.9"})
+        assert answer.status_code == 201, (scheme, answer.headers)
+    answer = http.get("/", headers={"X_Request_ID": "planted"})
+    assert answer.headers["X-Request-ID"] != "planted"
+
+
 def test_another_host_is_refused(deployment):
     with deployment.client() as client:
         answer = client.get("/", headers={"Host": "evil.example"})
