@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.rights import require
+from accounts.rights import require, require_above
 from audit import actors
 from audit.actors import Actor
 from audit.models import Action
@@ -61,7 +61,8 @@ def remove_member(*, group_id: UUID, user_id: UUID, reason: str, by: Actor | Non
     """End a user's membership of a group, whatever their role in it and though it is frozen.
 
     Returns False when they were no member any more; raises NotFound for who never was one,
-    NotYours.
+    NotYours, NotToThem: the staff is removed by superusers alone, lest a moderator shut out who
+    watches them.
     """
     by = by or actors.current()
     require(by, "groups.change_group")
@@ -72,6 +73,7 @@ def remove_member(*, group_id: UUID, user_id: UUID, reason: str, by: Actor | Non
             if not chat.memberships.filter(user=user_id).exists():
                 raise NotFound("This user is not a member of the group.", field="user_id")
             return False
+        require_above(by, member.user)
         role, name = member.role, member.user.username
         end_membership(member, chat=chat, actor_id=THE_SERVICE, text=f"A moderator removed {name}.")
         record(

@@ -125,7 +125,7 @@ def test_role_and_action(transactional_db, role, action):
 
 OF_PEOPLE = [
     *("ban", "unban", "revoke tokens", "revoke a token", "reset a password", "redact"),
-    "lift a block",
+    *("lift a block", "remove a member"),
 ]
 
 
