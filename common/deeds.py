@@ -113,6 +113,11 @@ class Table:
     more_url: str = ""
     more: str = "All of them"
 
+    @property
+    def labelled(self) -> list[list[tuple[str, Any]]]:
+        """Each row's cells with their columns' names, which a phone shows beside them."""
+        return [list(zip(self.columns, row, strict=True)) for row in self.rows]
+
     def context(self) -> dict[str, Any]:
         """Return what the template of a table takes."""
         return {"table": self}

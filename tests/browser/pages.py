@@ -33,6 +33,11 @@ _TOO_WIDE = """() => {
 }"""
 
 
+# An icon is a word of an icon font: said aloud, it would be a part of the name of a link.
+_AUDIBLE_ICONS = """() => [...document.querySelectorAll(".material-symbols-outlined")]
+  .filter(it => !it.closest("[aria-hidden=true]")).map(it => it.outerHTML.slice(0, 120))"""
+
+
 class Watched:
     """A page and what went wrong in it."""
 
@@ -66,7 +71,7 @@ class Watched:
         self.page.wait_for_load_state("networkidle")
 
     def check(self) -> None:
-        """Demand that axe finds nothing, and that nothing is wider than the window."""
+        """Demand that axe finds nothing, no icon is read out, nothing is wider than the window."""
         found = Axe().run(self.page, context=NOT_OURS, options=AXE).response["violations"]
         wrong = [
             f"{rule['id']} ({rule['impact']}): {node['target']} {node['html'][:200]}"
@@ -74,6 +79,8 @@ class Watched:
             for node in rule["nodes"]
         ]
         assert not wrong, "\n".join([self.page.url, *wrong])
+        icons = self.page.evaluate(_AUDIBLE_ICONS)
+        assert not icons, f"{self.page.url} has icons that are read out: {icons}"
         wide = self.page.evaluate(_TOO_WIDE)
         assert not wide, f"{self.page.url} is wider than the window: {wide}"
 
