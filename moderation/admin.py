@@ -21,9 +21,17 @@ from common.ids import parse_id
 from messaging.models import Chat
 from moderation import deeds, panels
 from moderation.cases import cases_for
-from moderation.models import LIVE, BreakGlass, Case, Kind, Redaction, Report, State
+from moderation.models import (
+    LIVE,
+    BreakGlass,
+    Case,
+    Kind,
+    Redaction,
+    Report,
+    State,
+)
 
-EXCERPT = 80
+TO_THE_SECOND = "%Y-%m-%d %H:%M:%S"
 LIVE_CASES, MINE = "live", "mine"
 
 deeds.offer_all()
@@ -97,16 +105,16 @@ class CaseAdmin(OfChatsAndUsersAdmin):
     """The queue: what users report, until somebody has decided."""
 
     list_display = (
-        *("opened", "standing", "reported", "what", "first_reason", "report_count"),
-        *("reported_at", "assignee"),
+        *("opened", "what", "reported", "first_reason", "reports", "last_reported"),
+        *("standing", "taken_by"),
     )
-    list_display_links = ("opened",)
+    list_display_links = ("opened", "what")
     list_select_related = ("user", "chat", "assignee", "closed_by")
     list_filter = (StateFilter, "kind")
     empty_text = "Nothing to decide. Reports by users come in here."
     fields = (
-        *("standing", "reported", "account", "where", "message", "report_count", "opened_at"),
-        *("reported_at", "assignee", "done", "resolution", "closed_at", "closed_by"),
+        *("standing", "taken_by", "reported", "account", "where", "message", "reports"),
+        *("first_reported", "last_reported", "done", "resolution", "closed_at", "closed_by"),
     )
     readonly_fields = fields
 
@@ -125,10 +133,30 @@ class CaseAdmin(OfChatsAndUsersAdmin):
         cases = cases_for(actors.of_request(request)).annotate(reason_first=Subquery(first))
         return cases.select_related("user", "chat", "assignee", "closed_by").order_by("-pk")
 
-    @admin.display(description="opened")
+    @admin.display(description="first report")
     def opened(self, case: Case) -> str:
         """Return when the first report came."""
         return f"{case.opened_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="first report")
+    def first_reported(self, case: Case) -> str:
+        """Return when the first report came, to the second."""
+        return f"{case.opened_at:{TO_THE_SECOND}}"
+
+    @admin.display(description="last report")
+    def last_reported(self, case: Case) -> str:
+        """Return when the last report came."""
+        return f"{case.reported_at:{TO_THE_SECOND}}"
+
+    @admin.display(description="reports")
+    def reports(self, case: Case) -> int:
+        """Return how many there are."""
+        return case.report_count
+
+    @admin.display(description="taken by")
+    def taken_by(self, case: Case) -> str:
+        """Return whose it is."""
+        return case.assignee.username if case.assignee else "nobody"
 
     @admin.display(description="state")
     def standing(self, case: Case) -> SafeString:
@@ -150,10 +178,7 @@ class CaseAdmin(OfChatsAndUsersAdmin):
     @admin.display(description="what")
     def what(self, case: Case) -> str:
         """Return the beginning of the message, or that it is about an account."""
-        if case.kind == Kind.USER:
-            return "the account"
-        text = " ".join(case.text.split())
-        return f"{text[:EXCERPT]} …" if len(text) > EXCERPT else text or "a message"
+        return panels.excerpt_of(case)
 
     @admin.display(description="why")
     def first_reason(self, case: Any) -> str:
@@ -178,9 +203,9 @@ class CaseAdmin(OfChatsAndUsersAdmin):
         return panels.reported_text(case)
 
     @admin.display(description="done about it")
-    def done(self, case: Case) -> str | None:
-        """Return what was done."""
-        return None if case.live else panels.measures_of(case)
+    def done(self, case: Case) -> SafeString | None:
+        """Return what was done, with the way to how far a redaction is."""
+        return None if case.live else panels.done_with_link(case)
 
 
 @admin.register(Redaction)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from accounts import selectors as users
 from accounts.models import Block
@@ -55,7 +55,7 @@ def read_context(*, case: Case, by: Actor | None = None) -> ChatPage:
     return page
 
 
-def earlier_cases(case: Case) -> list[Case]:
+def other_cases(case: Case) -> list[Case]:
     """Return other cases of the reported user, newest first."""
     of_them = Case.objects.filter(user=case.user_id).exclude(pk=case.pk)
     return list(of_them.select_related("closed_by").order_by("-pk")[:SHOWN])
@@ -72,8 +72,16 @@ def standing_of(case: Case) -> Standing:
 
 
 def trail_of(case: Case) -> QuerySet[Entry]:
-    """Return what was done about a case, oldest first."""
-    return Entry.objects.filter(target_id=str(case.pk)).order_by("pk")
+    """Return what was done about a case, oldest first; that somebody read it is no part of it."""
+    entries = Entry.objects.filter(target_id=str(case.pk)).exclude(action=Action.CASE_READ)
+    return entries.order_by("pk")
+
+
+def readers_of(case: Case) -> list[tuple[str, int]]:
+    """Return who opened a case's page, and how often."""
+    reads = Entry.objects.filter(target_id=str(case.pk), action=Action.CASE_READ)
+    counted = reads.values_list("actor_name").annotate(times=Count("pk"))
+    return list(counted.order_by("actor_name")[:SHOWN])
 
 
 def reports_of(case: Case) -> QuerySet[Report]:

@@ -15,12 +15,12 @@ from audit import actors
 from common.deeds import ConfirmForm, Deed, DeedForm, ReasonForm, offer
 from messaging.models import Chat, Message
 from moderation import access, cases, glass, redaction
-from moderation.models import BreakGlass, Case, Measure
+from moderation.models import BreakGlass, Case, Measure, done_about
 
 EXPLAIN = {
     Measure.REDACT: "Takes the message's text from everybody's history, for good. Its place stays.",
-    Measure.BAN: "The author is logged out everywhere and can't log in while the ban lasts.",
-    Measure.REMOVE: "The author is no member of the group any more; the members see that.",
+    Measure.BAN: "The user is logged out everywhere and can't log in while the ban lasts.",
+    Measure.REMOVE: "The user is no member of the group any more; the members see that.",
     Measure.FREEZE: "Nobody can write to the group until a moderator unfreezes it.",
 }
 
@@ -43,7 +43,9 @@ class DecideForm(BanForm):
         also.choices = [(one.value, one.label) for one in others]
         if not others:
             del self.fields["also"]
-        self.fields["ends"].label = "A ban ends after"
+        self.fields["ends"].label = (
+            "The ban ends after" if self.measure == Measure.BAN else "A ban, if ticked, ends after"
+        )
         self.fields[
             "reason"
         ].help_text = (
@@ -97,12 +99,10 @@ def _resolve(request: HttpRequest, case: Case, data: dict[str, Any]) -> str:
         note=data["reason"],
         until=data["ends_at"] if Measure.BAN in data["measures"] else None,
     )
-    taken = [Measure(one) for one in done.measures]
-    if not taken:
+    if not done.measures:
         return "The report is resolved; nothing else was done."
-    said = "; ".join(one.label.lower() for one in taken)
-    ban = f" The ban is {end_of(data['ends_at'])}." if Measure.BAN in taken else ""
-    return f"The report is resolved: {said}.{ban}"
+    ban = f" The ban is {end_of(data['ends_at'])}." if Measure.BAN in done.measures else ""
+    return f"The report is resolved: {done_about(done)}.{ban}"
 
 
 def _dismiss(request: HttpRequest, case: Case, data: dict[str, Any]) -> str:
@@ -213,7 +213,7 @@ def offer_all() -> None:
             form=DeedForm,
         ),
         _measure(Measure.REDACT, "Redact the message"),
-        _measure(Measure.BAN, "Ban the author"),
+        _measure(Measure.BAN, "Ban the user"),
         _measure(Measure.REMOVE, "Remove from the group"),
         _measure(Measure.FREEZE, "Freeze the group"),
         Deed(

@@ -47,9 +47,17 @@ class Measure(models.TextChoices):
     """What a moderator may do about a case."""
 
     REDACT = "redact", "Redact the message"
-    BAN = "ban", "Ban the author"
-    REMOVE = "remove", "Remove the author from the group"
+    BAN = "ban", "Ban the user"
+    REMOVE = "remove", "Remove the user from the group"
     FREEZE = "freeze", "Freeze the group"
+
+
+DONE = {
+    Measure.REDACT: "message redacted",
+    Measure.BAN: "user banned",
+    Measure.REMOVE: "user removed from the group",
+    Measure.FREEZE: "group frozen",
+}
 
 
 class Case(models.Model):
@@ -132,6 +140,11 @@ class Case(models.Model):
     def live(self) -> bool:
         """Whether nobody has decided yet."""
         return self.state in LIVE
+
+
+def done_about(case: Case) -> str:
+    """Return what was done about a case, in words."""
+    return ", ".join(DONE[Measure(one)] for one in case.measures) or "nothing"
 
 
 class Report(models.Model):

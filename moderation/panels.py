@@ -17,10 +17,11 @@ from common.errors import Forbidden, NotFound, Unavailable
 from messaging.models import Chat
 from moderation import context, glass
 from moderation.cases import cases_for
-from moderation.models import BreakGlass, Case, Kind, Redaction, State
+from moderation.models import BreakGlass, Case, Kind, Measure, Redaction, State, done_about
 from moderation.reading import ChatPage
 
 SHOWN = 20
+EXCERPT = 80
 AWAY = "This can't be read right now: cold storage does not answer, or nobody's copy is left."
 STATES = {
     State.OPEN: "warn",
@@ -40,18 +41,41 @@ def state_tag(case: Case) -> SafeString:
     return tag(case.get_state_display(), STATES[State(case.state)])
 
 
-def measures_of(case: Case) -> str:
-    """Return what was done about a case."""
-    return ", ".join(case.measures) or "nothing"
+def done_with_link(case: Case) -> SafeString:
+    """Return what was done about a case, and where to see how far its redaction is."""
+    found = None
+    if Measure.REDACT in case.measures and case.seq is not None:
+        found = Redaction.objects.filter(chat=case.chat_id, seq=case.seq).first()
+    if found is None:
+        return format_html("{}", done_about(case))
+    page = reverse("admin:moderation_redaction_change", args=[found.pk])
+    return format_html("{} · {}", done_about(case), link("how far the text is gone", page))
 
 
-def _talk(page: ChatPage, sentence: str) -> dict[str, Any]:
+def excerpt_of(case: Case) -> str:
+    """Return the beginning of the reported message, or that it is about an account."""
+    if case.kind == Kind.USER:
+        return "the account"
+    text = " ".join(case.text.split())
+    return f"{text[:EXCERPT]} …" if len(text) > EXCERPT else text or "a message"
+
+
+def _talk(page: ChatPage, sentence: str, redact: str = "") -> dict[str, Any]:
+    """Return what a list of messages shows; `redact` is the page that redacts one of them."""
     return {
         "messages": page.messages,
         "served_from": page.served_from,
         "sentence": sentence,
         "reported": None,
+        "redact": redact,
     }
+
+
+def _redact_in_group(request: HttpRequest, group_id: Any) -> str:
+    """Return the page that redacts a group's message, for who may."""
+    if not permitted("messaging.delete_message")(request, None):
+        return ""
+    return reverse("admin:groups_group_do", args=[group_id, "redact"])
 
 
 def context_of(request: HttpRequest, case: Case) -> dict[str, Any] | None:
@@ -62,10 +86,15 @@ def context_of(request: HttpRequest, case: Case) -> dict[str, Any] | None:
         page = context.read_context(case=case, by=actors.of_request(request))
     except Unavailable:
         return {"unavailable": AWAY}
-    sentence = "As far as somebody who reported it could see. That you read it is recorded."
+    sentence = (
+        f"Up to {context.AROUND} messages before and after it, as far as somebody who reported it "
+        "could see. That you read it is recorded."
+    )
     if not page.messages:
         sentence = "Nothing of this stretch of the chat is kept any more."
-    return _talk(page, sentence) | {"reported": case.seq}
+    group = case.chat is not None and case.chat.kind == Chat.Kind.GROUP
+    redact = _redact_in_group(request, case.chat_id) if group else ""
+    return _talk(page, sentence, redact) | {"reported": case.seq}
 
 
 def reports_of(request: HttpRequest, case: Case) -> dict[str, Any]:
@@ -83,9 +112,9 @@ def reports_of(request: HttpRequest, case: Case) -> dict[str, Any]:
     return Table(("When", "By", "Why", "In their words"), rows, "Nobody.").context()
 
 
-def earlier_of(request: HttpRequest, case: Case) -> dict[str, Any]:
+def others_of(request: HttpRequest, case: Case) -> dict[str, Any]:
     """Return other reports of the same user."""
-    return _cases(context.earlier_cases(case), "Nobody has reported this user before.")
+    return _cases(context.other_cases(case), "There is no other report of this user.")
 
 
 def standing_of(request: HttpRequest, case: Case) -> dict[str, Any]:
@@ -108,7 +137,11 @@ def trail_of(request: HttpRequest, case: Case) -> dict[str, Any]:
         [entry.at, entry.actor_name, entry.get_action_display(), entry.reason or None]
         for entry in context.trail_of(case)[:SHOWN]
     ]
-    return Table(("When", "Who", "Did what", "Why"), rows, "Nothing yet.").context()
+    readers = ", ".join(
+        f"{name} ({times} times)" if times > 1 else name for name, times in context.readers_of(case)
+    )
+    note = {"note": f"Opened by {readers}."} if readers else {}
+    return Table(("When", "Who", "Did what", "Why"), rows, "Nothing yet.").context() | note
 
 
 def cases_of_user(request: HttpRequest, user: User) -> dict[str, Any] | None:
@@ -124,15 +157,15 @@ def _cases(found: list[Case], empty: str) -> dict[str, Any]:
     rows = [
         [
             case_link(case, f"{case.opened_at:%Y-%m-%d %H:%M}"),
-            case.kind,
+            excerpt_of(case),
             case.report_count,
             state_tag(case),
-            "" if case.live else measures_of(case),
+            None if case.live else done_about(case),
             case.resolution or None,
         ]
         for case in found
     ]
-    columns = ("Opened", "Of a", "Reports", "State", "Done", "Why")
+    columns = ("First report", "What", "Reports", "State", "Done", "Why")
     return Table(columns, rows, empty).context()
 
 
@@ -141,7 +174,7 @@ def _before(request: HttpRequest) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < SHOWN - 1 else None
 
 
-def _history(request: HttpRequest, chat_id: Any, asked: str) -> dict[str, Any]:
+def _history(request: HttpRequest, chat_id: Any, asked: str, redact: str) -> dict[str, Any]:
     before = _before(request)
     try:
         page = glass.read_chat(chat_id=chat_id, before=before, by=actors.of_request(request))
@@ -149,7 +182,7 @@ def _history(request: HttpRequest, chat_id: Any, asked: str) -> dict[str, Any]:
         return {"unavailable": AWAY}
     except (Forbidden, NotFound) as error:
         return {"unavailable": str(error.detail)}
-    found = _talk(page, "That you read this page is recorded.")
+    found = _talk(page, "That you read this page is recorded.", redact)
     if page.older and page.first:
         found["older"] = f"{asked}before={page.first}"
     if page.newer and before is not None:
@@ -160,7 +193,7 @@ def _history(request: HttpRequest, chat_id: Any, asked: str) -> dict[str, Any]:
 def group_messages(request: HttpRequest, group: Chat) -> dict[str, Any]:
     """Return a group's messages once they are asked for: reading is recorded."""
     if "read" in request.GET:
-        return _history(request, group.pk, "read=1&")
+        return _history(request, group.pk, "read=1&", _redact_in_group(request, group.pk))
     return {"ask": "read=1", "sentence": "Reading what the members write is recorded."}
 
 
@@ -170,7 +203,7 @@ def glass_messages(request: HttpRequest, opened: BreakGlass) -> dict[str, Any] |
         return {"unavailable": f"Only {opened.opened_by} reads through this."}
     if not opened.open:
         return {"unavailable": "This has ended. Break the glass again, with a reason, to read on."}
-    return _history(request, opened.chat_id, "")
+    return _history(request, opened.chat_id, "", "../do/redact/")
 
 
 def chat_glass(request: HttpRequest, chat: Chat) -> dict[str, Any]:
@@ -216,7 +249,7 @@ def offer_all() -> None:
             template=talk, order=10,
         ),
         Panel(name="reports", title="Who reported it", load=reports_of, may=view, order=20),
-        Panel(name="earlier", title="Earlier reports", load=earlier_of, may=view, order=30),
+        Panel(name="others", title="Other reports of them", load=others_of, may=view, order=30),
         Panel(name="standing", title="Bans and removals", load=standing_of, may=view, order=40),
         Panel(name="trail", title="What was done", load=trail_of, may=view, order=50),
     )  # fmt: skip

@@ -31,6 +31,8 @@ class Shown:
     kind: str
     text: str
     sent_at: str
+    known: bool
+    """Whether the sender is a user; the service is none."""
 
 
 @dataclass(slots=True)
@@ -135,6 +137,7 @@ def _shown(lines: Sequence[Line]) -> list[Shown]:
             kind=message["kind"],
             text=message["text"],
             sent_at=message["sent_at"],
+            known=UUID(message["sender_id"]) in names,
         )
         for message in messages
     ]

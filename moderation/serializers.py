@@ -15,7 +15,13 @@ SEQ_MAX = 2**63 - 1
 class _WhySerializer(serializers.Serializer[Any]):
     """Why something is reported."""
 
-    reason = serializers.ChoiceField(choices=Reason.choices, help_text="What is wrong with it.")
+    reason = serializers.ChoiceField(
+        choices=Reason.choices,
+        help_text="What is wrong with it.",
+        error_messages={
+            "invalid_choice": '"{input}" is no reason; these are: ' + ", ".join(Reason.values) + "."
+        },
+    )
     comment = TextField(
         required=False, allow_null=True, default=None, help_text="What moderators should know."
     )

@@ -265,7 +265,7 @@ def test_what_there_was_before_is_told(case, ann, ben, cid, mod):
     ann.post("/block_user", user_id=str(ben.id))
     earlier, _ = services.report_user(reporter_id=cid.id, user_id=ben.id, reason="other")
     resolve(earlier.case, Measure.BAN, by=mod)
-    assert [one.pk for one in context.earlier_cases(case)] == [earlier.case.pk]
+    assert [one.pk for one in context.other_cases(case)] == [earlier.case.pk]
     known = context.standing_of(case)
     assert [entry.action for entry in known.entries] == ["ban"]
     assert known.blocked_by == 1

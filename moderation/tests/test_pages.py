@@ -117,6 +117,45 @@ def test_a_report_is_understood_from_its_page(browser, case, ann, ben):
         assert f'id="deed-{name}"' in source, name
 
 
+def test_each_text_in_a_group_has_its_own_way_to_a_redaction(browser, case, group):
+    source = browser.get(page(case)).content.decode()
+    asks = f"/admin/groups/group/{group}/do/redact/?seq="
+    # 1 is the group's beginning, which has no text of anybody; 3 is reported: the button's.
+    assert re.findall(rf'href="{re.escape(asks)}(\d+)"', source) == ["2", "4"]
+    assert 'name="seq" value="2"' in browser.get(f"{asks}2").content.decode()
+    shown = do(browser, asks.partition("?")[0], seq="2", reason="the same again")
+    assert "on its way out of every tier" in shown
+    redaction = Redaction.objects.get()
+    assert (redaction.chat_id, redaction.seq) == (group, 2)
+
+
+def test_and_in_private_none_has(browser, ann, ben):
+    ann.say(ben, "one")
+    ben.say(ann, "two")
+    chat = Chat.objects.get(kind=Chat.Kind.PRIVATE).pk
+    report, _ = services.report_message(
+        reporter_id=ann.id, chat_id=chat, seq=2, reason="harassment"
+    )
+    answer = browser.get(page(report.case))
+    assert "one" in text_of(answer)
+    assert 'class="redact"' not in answer.content.decode()
+
+
+def test_who_only_read_a_report_is_counted_and_does_not_hide_what_was_done(browser, case):
+    for _ in range(25):
+        browser.get(page(case))
+    shown = do(browser, deed(case, "dismiss"), reason="a joke among friends")
+    assert "Opened by mod (26 times)." in shown
+    assert "dismissed a report" in shown
+    assert "read a reported message" not in shown
+
+
+def test_a_decided_report_leads_to_its_redaction(browser, case):
+    shown = do(browser, deed(case, "redact"), reason="an advertisement", ends="never")
+    assert "The report is resolved: message redacted." in shown
+    assert f'href="/admin/moderation/redaction/{Redaction.objects.get().pk}/change/"' in shown
+
+
 def test_it_is_taken_decided_and_explained(browser, case, group, ben, mod_user):
     do(browser, deed(case, "take"))
     case.refresh_from_db()

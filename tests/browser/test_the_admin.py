@@ -98,11 +98,15 @@ def test_a_report_is_understood_acted_on_and_explained(
 
     deed(page, "Redact the message")
     page.get_by_role("textbox", name="Reason").fill("An advertisement for pills")
-    page.get_by_label("Ban the author").check(force=True)
+    page.get_by_label("Ban the user").check(force=True)
     page.get_by_role("button", name="Redact the message").click()
 
     expect(page.get_by_text("An advertisement for pills").first).to_be_visible()
     expect(page.get_by_text("Resolved").first).to_be_visible()
+    # The worker takes the text out; the redaction's page tells when.
+    page.get_by_role("link", name="how far the text is gone").click()
+    step = page.get_by_role("listitem").filter(has_text="Gone from the database and the cache")
+    expect(step).to_contain_text("done", timeout=60_000)
     [removed, _] = reported.good.messages(reported.message).ok()["results"]
     assert (removed["kind"], removed["text"]) == ("removed", "")
     reported.bad.get("/users/me/").refused(401)
