@@ -15,8 +15,17 @@ PRODUCTION := DEBUG=false DATA_DIR=/nonexistent ALLOWED_HOSTS=chat.example \
 ARGS ?=
 ROOMS := accounts archive audit chats clients common config groups messaging moderation overview scripts
 
+# Each of these takes minutes of starting, killing and setting clocks: `make proofs` runs them.
+LONG := tests/past tests/production tests/contract/test_cold_commands.py \
+	tests/contract/test_hour_objects.py tests/contract/test_the_archive_is_ones_own.py \
+	tests/contract/test_three_tiers_are_one.py tests/faults/test_alerts_when_parts_stop.py \
+	archive/tests/test_a_long_chat.py archive/tests/test_commands.py archive/tests/test_drilling.py \
+	archive/tests/test_erasing.py archive/tests/test_erasing_beside_a_backup.py \
+	archive/tests/test_erasing_users_and_after_a_loss.py archive/tests/test_killed_backups.py \
+	archive/tests/test_killed_repairs_and_drills.py archive/tests/test_restoring_while_serving.py
+
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench bench-against test test-browser soak long-chat months admin-scale lint audit sbom image format requirements clean usable
+.PHONY: help install run demo bench proofs bench-against test test-browser soak long-chat months admin-scale lint audit sbom image format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -41,10 +50,10 @@ bench-against: $(DEV) ## Measure beside another commit, in turn: REV=<commit>; r
 test: $(DEV) ## Run all tests on real servers; ARGS="-k name" for some
 ifeq ($(strip $(ARGS)),)
 	@log=$$(mktemp) && { \
-		$(PY) -m pytest $(ROOMS) >$$log 2>&1 & rooms=$$!; \
+		$(PY) -m pytest $(ROOMS) $(LONG:%=--ignore=%) >$$log 2>&1 & rooms=$$!; \
 		trap 'kill $$rooms 2>/dev/null' INT TERM; \
 		echo "The rooms' own tests run meanwhile; their report follows."; \
-		$(PY) -m pytest tests --ignore=tests/browser; whole=$$?; \
+		$(PY) -m pytest tests --ignore=tests/browser $(LONG:%=--ignore=%); whole=$$?; \
 		wait $$rooms; rooms=$$?; \
 		cat $$log; rm -f $$log; \
 		exit $$(( whole || rooms )); \
@@ -52,6 +61,9 @@ ifeq ($(strip $(ARGS)),)
 else
 	@$(PY) -m pytest $(ARGS)
 endif
+
+proofs: $(DEV) ## Run the tests that take long: commands, kills at every step, clocks months back, the image, restarts
+	@$(PY) -m pytest $(LONG) $(ARGS)
 
 test-browser: $(DEV) ## Drive the pages in Chromium (Debian's package, or CHROMIUM), and check that they are accessible
 	@$(PY) -m pytest tests/browser $(ARGS)

@@ -41,6 +41,8 @@ def state(past: PastStack) -> object:
         for (name,) in past.sql(
             "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
             " WHERE relkind = 'r' AND nspname = 'public' AND relname ~ '^(messaging|archive)_'"
+            # The sweeper's own clock, which goes on.
+            " AND relname <> 'messaging_logstate'"
             " ORDER BY 1"
         )
     ]
@@ -417,10 +419,12 @@ def test_a_drill_says_what_a_loss_would_cost(past: PastStack, talkers: list[Pers
     talk(ann, ben, 3)
     past.clock.next_hour()
     past.do("backup")
+    # What is past retention, but among the last ones of its chat, has no object to come back from.
+    before = past.do("drill")
     talk(ann, ben, 2, 4)
     report = past.do("drill")
     assert report["ok"]
-    assert 2 in report.values(), report
+    assert report["lost"] == before["lost"] + 2, report
 
 
 def test_json_is_one_line_with_what_was_done(past: PastStack) -> None:
