@@ -130,5 +130,8 @@ def test_an_entry_is_read_whole(browser, entries):
 
 
 def test_filters_of_any_kind_are_recorded(browser):
-    exported(browser, "?q=a%00%5Cu0000%ED%A0%80&action=%00")
+    exported(browser, "?q=a%00%5Cu0000%ED%A0%80")
     assert Entry.objects.latest("pk").action == Action.EXPORT_AUDIT
+    before = Entry.objects.count()
+    assert browser.get(f"{PAGE}export/?action=%00").status_code == 400
+    assert Entry.objects.count() == before

@@ -1,6 +1,7 @@
 """Where no route answers: the one error shape for programs, a page for browsers."""
 
 import pytest
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.http import Http404
@@ -20,6 +21,7 @@ def raising(error):
 
 
 urlpatterns = [
+    path("admin/", admin.site.urls),
     path("defect", raising(RuntimeError("a secret"))),
     path("forbidden", raising(PermissionDenied("a secret"))),
     path("missing", raising(Http404("a secret"))),
