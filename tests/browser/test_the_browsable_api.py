@@ -66,7 +66,7 @@ def test_a_message_is_sent_through_a_form(browse: Browse, person: Register) -> N
     page.get_by_label("recipient_id").fill(ben.user_id)
     page.get_by_label("text").fill("Hello from a form\nwith <b>two</b> lines")
     page.get_by_role("button", name="Send").first.click()
-    expect(page.get_by_text("201")).to_be_visible()
+    expect(page.get_by_text("201 Created")).to_be_visible()
     [message] = ben.messages(next(ben.walk("/chats/"))).ok()["results"]
     assert message["text"].replace("\r\n", "\n") == "Hello from a form\nwith <b>two</b> lines"
 
@@ -106,7 +106,7 @@ def test_by_keyboard_alone_one_logs_in_sends_and_logs_out(browse: Browse, person
     watched.type("Hello from a keyboard")
     watched.tab_to("Send")
     watched.enter()
-    expect(watched.page.get_by_text("201")).to_be_visible()
+    expect(watched.page.get_by_text("201 Created")).to_be_visible()
     assert ben.poll().ok()["chats"][0]["messages"][0]["text"] == "Hello from a keyboard"
 
     watched.tab_to("Log out")
