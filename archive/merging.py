@@ -99,6 +99,8 @@ class Hour:
     def lines(self) -> Iterator[Raw]:
         """Yield the hour's messages in seq order; raises Contradiction, Damaged."""
         sources = [copy for copy in self.copies if copy.plain or copy.packed]
+        if (lines := _alike([copy.plain for copy in sources])) is not None:
+            return lines
         streams = [copy.lines() for copy in sources[:AT_ONCE]]
         for start in range(AT_ONCE, len(sources), AT_ONCE):
             # Each open copy takes memory: those so far are put into one first.
@@ -199,6 +201,28 @@ def read_hours(
     if reading is not None:
         yield reading
         reading.drop()
+
+
+def _alike(plains: list[bytes]) -> Iterator[Raw] | None:
+    """Return the lines of copies in memory that have the same ones but for client_ids, else None.
+
+    Most hours are such, and merging them as one that may have gaps takes four times as long.
+    """
+    if not all(plains) or len({plain.count(b"\n") for plain in plains}) != 1:
+        return None
+    lines: list[bytes] = []
+    for line, *others in zip(*(split_lines([plain]) for plain in plains), strict=True):
+        for other in others:
+            if other != line:
+                ours, theirs = line.rpartition(_CLIENT_ID), other.rpartition(_CLIENT_ID)
+                if ours[0] != theirs[0]:
+                    return None
+                if theirs[2] != _NULL:
+                    if ours[2] not in (_NULL, theirs[2]):
+                        return None
+                    line = other  # noqa: PLW2901
+        lines.append(line)
+    return ((seq_of(line), line) for line in lines)
 
 
 def _fetch(store: Store, key: str, user_id: UUID) -> Copy | str:

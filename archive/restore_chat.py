@@ -4,8 +4,8 @@ An hour at a time is in memory, and of a large one only the lines that are on th
 may have any number of messages.
 """
 
-import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
@@ -38,6 +38,7 @@ _TAKE_ERASED = read_sql("take_erased.sql")
 _DIFFERS = read_sql("restored_differs.sql")
 _SETTLE = read_sql("settle_restored.sql")
 _WATERMARK = read_sql("restore_watermark.sql")
+_NUMBER = "SELECT number FROM messaging_chat WHERE id = %s"
 _COLUMNS = "chat_id, seq, sender_id, subject_id, kind, text, sent_at, client_id"
 _STAGE = (
     f"CREATE TEMP TABLE IF NOT EXISTS restored ON COMMIT DELETE ROWS AS SELECT {_COLUMNS}"  # noqa: S608  # nosec B608
@@ -47,7 +48,6 @@ PORTION = 1000
 """How many messages are copied at once."""
 INDEXED_AT_ONCE = 1000
 """How many objects are recorded at once."""
-_SPECIAL = re.compile(r"[\\\n\r\t]")
 _ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 _NULL = r"\N"
 _SYSTEM = Message.Kind.SYSTEM
@@ -73,10 +73,11 @@ def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> 
     database errors.
     """
     chat_id, last_seq, members = listed
-    chat = ChatRow.objects.filter(pk=chat_id).only("number").first()
-    if chat is None:
+    found = rows(_NUMBER, (chat_id,))
+    if not found:
         raise Contradiction("its users have another chat by now")
-    with chat_lock(chat.number) as lock:
+    (number,) = found[0]
+    with chat_lock(number) as lock:
         step("restore.chat")
         with transaction.atomic():
             lock.check()
@@ -89,7 +90,7 @@ def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> 
             row(_MEMBERS, {"chat": chat_id})
             step("restore.inside")
     step("restore.after")
-    forget_chat(chat.number)
+    forget_chat(number)
     tally.add(chats=1, messages=added, memberships=len(joined))
 
 
@@ -104,6 +105,7 @@ class _Messages:
         self._tally = tally
         self._filled = filled
         self._index = _Index(chat_id)
+        self._half_erased: list[int] = []
         self._last = 0
 
     def bring(self, catalog: Catalog, crew: Crew) -> int:
@@ -113,37 +115,57 @@ class _Messages:
             with connection.cursor() as cursor:
                 cursor.execute(_STAGE)
         copied = 0
-        for hour in read_hours(patient, self._chat_id, catalog.hours(self._chat_id), crew):
-            for bad in hour.bad:
-                self._tally.add(damaged=1)
-                self._tally.fail(bad, Damaged("passed over"))
-            if hour.copies:
-                copied += self._copy(hour)
-        self._index.write()
+        hours = read_hours(patient, self._chat_id, catalog.hours(self._chat_id), crew)
+        while more := self._copy_some(hours):
+            copied += more
+            self._record()
         added = _take() if self._filled else copied
         self._settle()
         return added
 
-    def _copy(self, hour: Hour) -> int:
-        """Copy an hour's messages into the database; return how many."""
-        lines, count = hour.lines(), 0
+    def _copy_some(self, hours: Iterator[Hour]) -> int:
+        """Copy hours' messages into the database until so much is to be recorded; return how many.
+
+        In one COPY, which costs as much as thirty messages.
+        """
         table = "restored" if self._filled else "messaging_message"
-        bounds = _Bounds()
-        with (
-            connection.cursor() as cursor,
-            cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN") as copy,
-        ):
-            while some := list(islice(lines, PORTION)):
-                copy.write("".join(self._rows(some, bounds)))
-                count += len(some)
+        count, copy = 0, None
+        with ExitStack() as opened:
+            for hour in hours:
+                for bad in hour.bad:
+                    self._tally.add(damaged=1)
+                    self._tally.fail(bad, Damaged("passed over"))
+                if hour.copies:
+                    if copy is None:
+                        cursor = opened.enter_context(connection.cursor())
+                        copy = opened.enter_context(
+                            cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN")
+                        )
+                    count += self._copy(hour, copy)
+                if self._index.full:
+                    break
+        return count
+
+    def _copy(self, hour: Hour, copy: Any) -> int:
+        """Copy an hour's messages; return how many."""
+        lines, count, bounds = hour.lines(), 0, _Bounds()
+        while some := list(islice(lines, PORTION)):
+            copy.write("".join(self._rows(some, bounds)))
+            count += len(some)
         if count:
             self._index.add(hour, bounds)
-            Erasure.objects.bulk_create(
-                (Erasure(chat_id=self._chat_id, seq=seq) for seq in hour.half_erased),
-                ignore_conflicts=True,
-            )
+            self._half_erased += hour.half_erased
             self._last = max(self._last, bounds.last)
         return count
+
+    def _record(self) -> None:
+        """Record what the hours that were copied hold."""
+        self._index.write()
+        Erasure.objects.bulk_create(
+            (Erasure(chat_id=self._chat_id, seq=seq) for seq in self._half_erased),
+            ignore_conflicts=True,
+        )
+        self._half_erased = []
 
     def _rows(self, lines: list[Raw], bounds: "_Bounds") -> Iterator[str]:
         """Yield the rows of lines as COPY takes them."""
@@ -154,10 +176,14 @@ class _Messages:
             kind, client_id, sent_at = message["kind"], message["client_id"], message["sent_at"]
             bounds.take(seq, sent_at)
             subject = subjects.get(seq, _NULL) if kind == _SYSTEM else _NULL
+            text = message["text"]
+            if b"\\" in raw:
+                # What COPY has to be told of specially stands in JSON behind one, too.
+                text = text.translate(_ESCAPED)
+                client_id = client_id and client_id.translate(_ESCAPED)
             yield (
                 f"{of_chat}\t{seq}\t{message['sender_id']}\t{subject}\t{kind}\t"
-                f"{_field(message['text'])}\t{sent_at}\t"
-                f"{_NULL if client_id is None else _field(client_id)}\n"
+                f"{text}\t{sent_at}\t{_NULL if client_id is None else client_id}\n"
             )
 
     def _settle(self) -> None:
@@ -209,8 +235,11 @@ class _Index:
         start = hour_start(hour.hour)
         self._hours.append((start, bounds))
         self._copies += [(start, copy) for copy in hour.copies]
-        if len(self._copies) >= INDEXED_AT_ONCE:
-            self.write()
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to record."""
+        return len(self._copies) >= INDEXED_AT_ONCE
 
     def write(self) -> None:
         """Record what was taken in."""
@@ -259,8 +288,3 @@ def _take() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE)
         return int(cursor.rowcount)
-
-
-def _field(text: str) -> str:
-    """Return a text as COPY takes it."""
-    return text.translate(_ESCAPED) if _SPECIAL.search(text) else text

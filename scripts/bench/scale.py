@@ -68,5 +68,5 @@ class ColdScale:
     cycles: int = 0
 
 
-COLD = ColdScale(chats=150, hours=8, busy_chats=500, seconds=4, pages=400)
+COLD = ColdScale(chats=300, hours=8, busy_chats=500, seconds=4, pages=400)
 COLD_QUICK = ColdScale(chats=20, hours=5, busy_chats=60, seconds=1, pages=40)
