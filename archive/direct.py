@@ -80,7 +80,9 @@ class Direct:
                 max_pool_connections=settings.ARCHIVE_THREADS * 2,
                 # As the client sets it: a body goes out after its headers, and would else wait
                 # 40 ms for their acknowledgement.
-                socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+                socket_options=[  # as urllib3 takes them; the stubs know texts
+                    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # type: ignore[list-item]
+                ],
             )
             self._base = base
 
