@@ -135,6 +135,27 @@ def test_years_end_where_the_calendar_says(time, path):
     assert hour_path(hour_from(moment(time))) == path
 
 
+def test_a_chat_over_leap_days_and_years_ends_lies_where_the_calendar_says(people):
+    ada, bob = people
+    ends = {
+        "2024-02-29 23:59:59.999999": "2024/060/23", "2024-03-01 00:00:00": "2024/061/00",
+        "2024-12-31 23:59:59.999999": "2024/366/23", "2025-01-01 00:00:00": "2025/001/00",
+        "2025-12-31 23:59:59.999999": "2025/365/23", "2026-01-01 00:00:00": "2026/001/00",
+    }  # fmt: skip
+    chat_id = talk(ada, bob, [*map(moment, ends), *every(1, 12)])
+    sent = told(bob, chat_id)
+    assert backups.backup()["ok"]
+    paths = [*ends.values(), "2026/007/03"]
+    assert keys(f"{ada.id}/") == [f"{ada.id}/{path}/{chat_id}" for path in paths]
+    assert [read(key)["messages"][0]["seq"] for key in keys(f"{ada.id}/")] == list(range(1, 8))
+    assert trim.trim()["messages"] == 8
+    assert told(bob, chat_id) == sent
+    wipe()
+    assert restore.restore()["messages"] == 18
+    back(bob)
+    assert told(bob, chat_id) == sent
+
+
 def test_a_message_whose_commit_comes_after_its_hours_backup_is_in_the_next(people):
     ada, bob = people
     chat_id = talk(ada, bob, every(1, 3))

@@ -66,6 +66,8 @@ def cut_off(url: str, answers: int) -> Iterator[str]:
             while data := far.recv(65536):
                 if left[0] > 0:
                     left[0] -= 1
+                    # Closing alone tells nobody while the other thread still reads from it.
+                    near.shutdown(socket.SHUT_RDWR)
                     return
                 near.sendall(data)
 
