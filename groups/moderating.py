@@ -17,7 +17,7 @@ from audit.services import Target, record
 from common.errors import NotFound
 from groups.changes import end_membership, hold, member_of
 from messaging.models import Chat
-from messaging.services import append_system
+from messaging.services import Returning, append_system
 
 THE_SERVICE = UUID(int=0)
 """The `sender_id` of what no user did: an id that no user has."""
@@ -26,12 +26,12 @@ THE_SERVICE = UUID(int=0)
 def freeze_group(*, group_id: UUID, reason: str, by: Actor | None = None) -> bool:
     """Let nobody write to a group or change who is in it; return False when it was frozen already.
 
-    Reading and leaving go on. Raises NotYours, NotFound.
+    Reading and leaving go on. Raises NotYours, NotFound, Returning.
     """
     by = by or actors.current()
     require(by, "groups.change_group")
     with transaction.atomic():
-        chat = hold(group_id)
+        chat = _hold(group_id)
         if chat.frozen_at is not None:
             return False
         chat.frozen_at, chat.frozen_reason = timezone.now(), reason
@@ -42,11 +42,14 @@ def freeze_group(*, group_id: UUID, reason: str, by: Actor | None = None) -> boo
 
 
 def unfreeze_group(*, group_id: UUID, reason: str, by: Actor | None = None) -> bool:
-    """Let a group go on; return False when it was not frozen. Raises NotYours, NotFound."""
+    """Let a group go on; return False when it was not frozen.
+
+    Raises NotYours, NotFound, Returning.
+    """
     by = by or actors.current()
     require(by, "groups.change_group")
     with transaction.atomic():
-        chat = hold(group_id)
+        chat = _hold(group_id)
         if chat.frozen_at is None:
             return False
         before = {"frozen_reason": chat.frozen_reason}
@@ -61,13 +64,13 @@ def remove_member(*, group_id: UUID, user_id: UUID, reason: str, by: Actor | Non
     """End a user's membership of a group, whatever their role in it and though it is frozen.
 
     Returns False when they were no member any more; raises NotFound for who never was one,
-    NotYours, NotToThem: the staff is removed by superusers alone, lest a moderator shut out who
-    watches them.
+    NotYours, Returning, NotToThem: the staff is removed by superusers alone, lest a moderator shut
+    out who watches them.
     """
     by = by or actors.current()
     require(by, "groups.change_group")
     with transaction.atomic():
-        chat = hold(group_id)
+        chat = _hold(group_id)
         member = member_of(chat, user_id)
         if member is None:
             if not chat.memberships.filter(user=user_id).exists():
@@ -84,6 +87,18 @@ def remove_member(*, group_id: UUID, user_id: UUID, reason: str, by: Actor | Non
             before={"group": str(group_id), "group_name": chat.name, "role": role},
         )
     return True
+
+
+def _hold(group_id: UUID) -> Chat:
+    """Lock a group's row and return it; raises NotFound, and Returning while it is restored.
+
+    A group is made together with its first entry: one without any is about to get its own back,
+    and an entry of ours would take the first one's place. Members can't do anything yet.
+    """
+    chat = hold(group_id)
+    if not chat.last_seq:
+        raise Returning
+    return chat
 
 
 def _group(chat: Chat) -> Target:
