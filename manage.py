@@ -23,7 +23,8 @@ def main() -> None:
     context.process |= {"command": " ".join(sys.argv[1:2]), "run_id": context.new_id()}
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if len(sys.argv) > 1 and sys.argv[1] in LONG_COMMANDS:
-        os.environ.setdefault("DB_TRANSACTION_TIMEOUT_MS", "0")
+        # Whatever is set for requests: a chat comes back in one transaction, however long it is.
+        os.environ["DB_TRANSACTION_TIMEOUT_MS"] = "0"
     if sys.argv[1:2] == ["migrate"]:
         # Shorter than a request waits, so that none fails behind it.
         os.environ.setdefault("DB_LOCK_TIMEOUT_MS", "3000")

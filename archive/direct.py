@@ -6,6 +6,7 @@ used without it: a third of that. An answer that is not the plain right one is n
 caller asks again through the client, which knows retries, pauses and what each error means.
 """
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.response import StreamingBody
 from botocore.utils import get_environ_proxies
 from django.conf import settings
+from urllib3.exceptions import HTTPError
 
 META = "x-amz-meta-"
 _NEEDED = ("ETag", "Content-Length")
@@ -71,6 +73,9 @@ class Direct:
                 base = f"{found.scheme}://{found.netloc}{found.path.rpartition('/')[0]}"
             self._credentials = _credentials()
             self._session = URLLib3Session(
+                # Botocore's own variable for the certificates of an authority of one's own; its
+                # stubs know no path.
+                verify=os.environ.get("AWS_CA_BUNDLE") or True,  # type: ignore[arg-type]
                 proxies=get_environ_proxies(base),
                 # A pair, as botocore itself gives it; its stubs know a single one.
                 timeout=(  # type: ignore[arg-type]
@@ -124,7 +129,7 @@ class Direct:
                 return answer
             # Read, so that its connection can be kept.
             _ = answer.content
-        except BotoCoreError:
+        except (BotoCoreError, HTTPError):
             return None
         return None
 

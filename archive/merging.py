@@ -6,7 +6,6 @@ other it is said and not guessed. Lines are compared as bytes, since they are a 
 message, and parsed once. What is held in memory is bounded, however much was sent in the hour.
 """
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,21 +14,12 @@ from heapq import merge
 from io import BytesIO
 from itertools import chain, groupby, islice
 from operator import itemgetter
-from tempfile import SpooledTemporaryFile
-from typing import IO
 from uuid import UUID
 
-from archive.hours import (
-    Damaged,
-    Facts,
-    Packer,
-    key_of,
-    message_from,
-    plain_chunks,
-    seq_of,
-    split_lines,
-)
-from archive.store import Missing, Store
+from archive import copies
+from archive.copies import Copy, Raw, fetch_copy, in_order
+from archive.hours import Facts, Packer, key_of, message_from, split_lines
+from archive.store import Store
 from archive.threads import Crew
 from messaging.models import Message
 
@@ -37,50 +27,16 @@ AT_ONCE = 8
 """How many copies of a chat are read at once, and how many are merged at once."""
 FEW = 4
 """So many copies a chat's own thread reads by itself: handing one over costs a tenth of it."""
-SMALL_BYTES = 512 * 1024
-"""Plain bytes of a copy that are kept as they are; of a larger one its gzip is, in a file."""
-SPOOL_BYTES = 256 * 1024
-CHUNK_BYTES = 64 * 1024
 PORTION = 1000
 _CLIENT_ID = b',"client_id":'
 _NULL = b"null}"
 _REMOVED = Message.Kind.REMOVED
 _NOBODY = UUID(int=0)
-
-Raw = tuple[int, bytes]
-"""A seq and its line."""
+_NO_FACTS = Facts(0, 0, 0, "")
 
 
 class Contradiction(Exception):
     """Two copies of a message differ, and both are what their metadata say."""
-
-
-@dataclass(slots=True)
-class Copy:
-    """One user's object, as it was read: its digest is right."""
-
-    user_id: UUID
-    facts: Facts
-    size: int
-    etag: str
-    plain: bytes
-    """What it holds, where that is little."""
-    packed: IO[bytes] | None = None
-    """Else the object itself."""
-
-    def lines(self) -> Iterator[Raw]:
-        """Yield what it holds, in seq order."""
-        plain: Iterable[bytes] = [self.plain]
-        if self.packed is not None:
-            self.packed.seek(0)
-            plain = plain_chunks(iter(partial(self.packed.read, CHUNK_BYTES), b""))
-        return ((seq_of(raw), raw) for raw in split_lines(plain))
-
-    def drop(self) -> None:
-        """Forget what it holds."""
-        if self.packed is not None:
-            self.packed.close()
-        self.plain, self.packed = b"", None
 
 
 @dataclass(slots=True)
@@ -90,28 +46,41 @@ class Hour:
     chat_id: UUID
     hour: int
     copies: list[Copy] = field(default_factory=list)
-    """Those that are right. Of the same contents only the first has them still."""
+    """Those that are right."""
     bad: list[str] = field(default_factory=list)
     """Which objects are not there, or not what they say."""
     half_erased: set[int] = field(default_factory=set)
     """Messages whose text some copies have lost and others not yet: it is to be gone."""
+    _held: list[Copy] = field(default_factory=list)
+    """What is still to be merged: no two are the same, and they are few."""
+    _seen: set[str] = field(default_factory=set)
+
+    def take(self, copy: Copy) -> None:
+        """Take a copy in; raises Contradiction, Damaged.
+
+        However many the readers are: what those so far hold is made one before it gets much.
+        """
+        self.copies.append(copy)
+        if copy.facts.sha256 in self._seen:
+            # The same bytes say the same again.
+            copy.drop()
+            return
+        self._seen.add(copy.facts.sha256)
+        if len(self._held) == AT_ONCE:
+            self._make_one()
+        self._held.append(copy)
 
     def lines(self) -> Iterator[Raw]:
         """Yield the hour's messages in seq order; raises Contradiction, Damaged."""
-        sources = [copy for copy in self.copies if copy.plain or copy.packed]
-        if (lines := _alike([copy.plain for copy in sources])) is not None:
+        if (lines := _alike([copy.plain for copy in self._held])) is not None:
             return lines
-        streams = [copy.lines() for copy in sources[:AT_ONCE]]
-        for start in range(AT_ONCE, len(sources), AT_ONCE):
-            # Each open copy takes memory: those so far are put into one first.
-            streams = [self._put_aside(streams)]
-            streams += [copy.lines() for copy in sources[start : start + AT_ONCE]]
-        return self._merged(streams)
+        return self._merged([copy.lines() for copy in self._held])
 
     def drop(self) -> None:
         """Forget what the copies hold."""
-        for copy in self.copies:
+        for copy in (*self.copies, *self._held):
             copy.drop()
+        self._held = []
 
     def _merged(self, streams: list[Iterator[Raw]]) -> Iterator[Raw]:
         if len(streams) == 1:
@@ -144,16 +113,28 @@ class Hour:
             raise Contradiction(f"members' copies of {path} have two different messages {seq}")
         return line if one["client_id"] is not None else other
 
-    def _put_aside(self, streams: list[Iterator[Raw]]) -> Iterator[Raw]:
-        """Merge some copies into a file, and return its lines."""
+    def _make_one(self) -> None:
+        """Merge what is held, and hold that instead."""
+        lines, few, size = self.lines(), list[Raw](), 0
+        for line in lines:
+            few.append(line)
+            size += len(line[1]) + 1
+            if size > copies.SMALL_BYTES:
+                break
         packer = Packer()
-        merged = self._merged(streams)
-        while some := list(islice(merged, PORTION)):
-            packer.add(some)
-        packed = packer.finish()
-        return Copy(
-            _NOBODY, packed.facts, packed.size, "", b"", packed.file or BytesIO(packed.held)
-        ).lines()
+        packer.add(few)
+        if size <= copies.SMALL_BYTES:
+            plain = b"".join(raw + b"\n" for _, raw in few)
+            one = Copy(_NOBODY, _NO_FACTS, size, "", plain)
+        else:
+            while some := list(islice(lines, PORTION)):
+                packer.add(some)
+            packed = packer.finish()
+            file = packed.file or BytesIO(packed.held)
+            one = Copy(_NOBODY, packed.facts, packed.size, "", b"", file)
+        for copy in self._held:
+            copy.drop()
+        self._held = [one]
 
 
 def read_hours(
@@ -169,14 +150,12 @@ def read_hours(
     few = len(first) <= FEW
 
     def begun(hour: Hour, user_id: UUID) -> Callable[[], Copy | str]:
-        key = key_of(user_id, hour.hour, chat_id)
         if few:
-            return partial(_fetch, store, key, user_id)
-        return crew.submit(_fetch, store, key, user_id).result
+            return partial(fetch_copy, store, chat_id, hour.hour, user_id)
+        return crew.submit(fetch_copy, store, chat_id, hour.hour, user_id).result
 
     ahead = chain(first, tasks)
     under_way: deque[tuple[Hour, Callable[[], Copy | str]]] = deque()
-    seen: set[str] = set()
     reading: Hour | None = None
     while True:
         some = islice(ahead, AT_ONCE - len(under_way))
@@ -187,17 +166,12 @@ def read_hours(
         if reading is not None and reading is not hour:
             yield reading
             reading.drop()
-            seen.clear()
         reading = hour
         copy = copy_of()
         if isinstance(copy, str):
             hour.bad.append(copy)
-            continue
-        hour.copies.append(copy)
-        if copy.facts.sha256 in seen:
-            # The same bytes say the same again.
-            copy.drop()
-        seen.add(copy.facts.sha256)
+        else:
+            hour.take(copy)
     if reading is not None:
         yield reading
         reading.drop()
@@ -222,34 +196,4 @@ def _alike(plains: list[bytes]) -> Iterator[Raw] | None:
                         return None
                     line = other  # noqa: PLW2901
         lines.append(line)
-    return ((seq_of(line), line) for line in lines)
-
-
-def _fetch(store: Store, key: str, user_id: UUID) -> Copy | str:
-    try:
-        return _copy(store, key, user_id)
-    except (Missing, Damaged) as error:
-        return f"{key}: {error}"
-
-
-def _copy(store: Store, key: str, user_id: UUID) -> Copy:
-    """Read an object whole and compare its digest; raises Missing, Damaged."""
-    found = store.get(key)
-    facts = found.facts()
-    packed: IO[bytes] = SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - lives on in Copy
-    sha, size = hashlib.sha256(), 0
-    plain: list[bytes] = []
-    for chunk in plain_chunks(_noted(found.chunks, packed)):
-        sha.update(chunk)
-        size += len(chunk)
-        plain = [*plain, chunk] if size <= SMALL_BYTES else []
-    if sha.hexdigest() != facts.sha256:
-        raise Damaged("it is not what its metadata say")
-    small = size <= SMALL_BYTES
-    return Copy(user_id, facts, found.size, found.etag, b"".join(plain), None if small else packed)
-
-
-def _noted(chunks: Iterable[bytes], file: IO[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        file.write(chunk)
-        yield chunk
+    return in_order(lines)

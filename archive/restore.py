@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 from django.conf import settings
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
 from archive import erase, snapshot
@@ -114,7 +114,7 @@ def restore(
         def act(item: Listed) -> None:
             try:
                 restore_chat(catalog, item, crew, tally)
-            except (Contradiction, Damaged) as error:
+            except (Contradiction, Damaged, DataError, IntegrityError) as error:
                 # This chat's alone: the others may be fine.
                 tally.fail(item, error)
             shower.advance(1)

@@ -15,9 +15,10 @@ import orjson
 from django.db import connection, transaction
 
 from archive.catalog import Catalog
+from archive.copies import Copy, Raw
 from archive.hours import Damaged, hour_start, parse_line
 from archive.locks import chat_lock
-from archive.merging import Contradiction, Copy, Hour, Raw, read_hours
+from archive.merging import Contradiction, Hour, read_hours
 from archive.models import Erasure, Segment
 from archive.runs import Tally
 from archive.sql import read_sql
@@ -81,7 +82,7 @@ def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> 
         step("restore.chat")
         with transaction.atomic():
             lock.check()
-            (filled,) = row(_TAKE_CHAT, {"chat": chat_id})
+            filled, _ = row(_TAKE_CHAT, {"chat": chat_id})
             added = _Messages(chat_id, members, tally, filled=filled).bring(catalog, crew)
             ChatRow.objects.filter(pk=chat_id, last_seq=0).update(
                 last_seq=last_seq, start_seq=last_seq + 1, db_seq=last_seq + 1
@@ -126,11 +127,12 @@ class _Messages:
     def _copy_some(self, hours: Iterator[Hour]) -> int:
         """Copy hours' messages into the database until so much is to be recorded; return how many.
 
-        In one COPY, which costs as much as thirty messages.
+        In one COPY, which costs as much as thirty messages. Raises Django's database errors, which
+        a COPY by itself does not.
         """
         table = "restored" if self._filled else "messaging_message"
         count, copy = 0, None
-        with ExitStack() as opened:
+        with connection.wrap_database_errors, ExitStack() as opened:
             for hour in hours:
                 for bad in hour.bad:
                     self._tally.add(damaged=1)
@@ -150,6 +152,8 @@ class _Messages:
         """Copy an hour's messages; return how many."""
         lines, count, bounds = hour.lines(), 0, _Bounds()
         while some := list(islice(lines, PORTION)):
+            if some[0][0] <= self._last:
+                raise Damaged(f"two hours have a message {some[0][0]}")
             copy.write("".join(self._rows(some, bounds)))
             count += len(some)
         if count:

@@ -7,6 +7,7 @@ that the rest is whole. Members are read first and users last: no row names one 
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,7 +16,7 @@ from django.db import DatabaseError
 from archive.hours import Damaged, Packed, Packer, hour_from, hour_path, plain_chunks, split_lines
 from archive.sql import read_sql
 from archive.steps import step
-from archive.store import ArchiveUnavailable, Missing, Store
+from archive.store import ArchiveUnavailable, Found, Missing, Store
 from common.database import rows
 
 PREFIX = "_system/"
@@ -94,7 +95,10 @@ def whole(store: Store, hour: int) -> bool:
 
 def manifest(store: Store, hour: int) -> dict[str, Any]:
     """Return an hour's manifest: table -> count and sha256; raises Missing, Damaged."""
-    found = store.get(folder(hour) + "manifest")
+    return store.read(folder(hour) + "manifest", _tables)
+
+
+def _tables(found: Found) -> dict[str, Any]:
     plain = b""
     for chunk in plain_chunks(found.chunks):
         plain += chunk
@@ -108,11 +112,14 @@ def manifest(store: Store, hour: int) -> dict[str, Any]:
 
 
 def _check(store: Store, key: str, sha256: str) -> None:
-    sha = hashlib.sha256()
-    for chunk in plain_chunks(store.get(key).chunks):
-        sha.update(chunk)
-    if sha.hexdigest() != sha256:
-        raise Damaged(f"{key} is not what was written")
+    def compare(found: Found) -> None:
+        sha = hashlib.sha256()
+        for chunk in plain_chunks(found.chunks):
+            sha.update(chunk)
+        if sha.hexdigest() != sha256:
+            raise Damaged(f"{key} is not what was written")
+
+    store.read(key, compare)
 
 
 def _portions(table: Table) -> Iterator[list[tuple[int, bytes]]]:
@@ -148,6 +155,21 @@ def newest(store: Store) -> int | None:
 
 
 def read(store: Store, hour: int, table: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a snapshot's table; raises Missing, Damaged."""
-    for raw in split_lines(plain_chunks(store.get(folder(hour) + table).chunks)):
-        yield orjson.loads(raw)
+    """Yield the rows of a snapshot's table; raises Missing, Damaged, ArchiveUnavailable.
+
+    One that breaks off is read again, and gone on with where that was.
+    """
+    given = 0
+    for attempt in range(1, TRIES + 1):
+        lines = split_lines(plain_chunks(store.get(folder(hour) + table).chunks))
+        try:
+            for raw in islice(lines, given, None):
+                given += 1
+                yield orjson.loads(raw)
+        except ValueError as error:
+            raise Damaged(f"the snapshot's {table} can't be read") from error
+        except ArchiveUnavailable:
+            if attempt == TRIES:
+                raise
+        else:
+            return

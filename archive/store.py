@@ -9,28 +9,34 @@ an object, `Missing`, `Changed` (a conditional write that came too late) or `Arc
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.files.storage import storages
+from urllib3.exceptions import HTTPError
 
 from archive.direct import BRISK, META, PATIENT, Direct, Patience
-from archive.hours import Facts, Packed
+from archive.hours import Damaged, Facts, Packed
 from common.errors import ArchiveUnavailable as ArchiveUnavailable  # noqa: PLC0414 - sought here
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
+T = TypeVar("T")
 CHUNK_BYTES = 256 * 1024
 DELETE_AT_ONCE = 1000
+TRIES = 3
+"""How often an object is read that breaks off or comes out wrong: that may have been on the way."""
 PAUSE_SECONDS = 2.0
 """How long pages leave the store alone after it failed one."""
 CONTENT_TYPE = "application/x-ndjson"
+FAILURES = (ClientError, BotoCoreError, HTTPError)
+"""What goes wrong with the client; the last where an answer that is an error breaks off itself."""
 _IN_PARTS = TransferConfig(
     multipart_threshold=256 * 1024**2, multipart_chunksize=64 * 1024**2, max_concurrency=2
 )
@@ -99,9 +105,23 @@ class Store:
             return Found(answer.metadata, answer.etag, answer.size, _read(answer.body))
         try:
             found = self.client.get_object(Bucket=settings.S3_BUCKET, Key=key)
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise _meaning(error) from error
         return Found(found["Metadata"], found["ETag"], found["ContentLength"], _read(found["Body"]))
+
+    def read(self, key: str, take: Callable[[Found], T]) -> T:
+        """Read an object by what takes it, and again where it breaks off or comes out wrong.
+
+        Raises Missing, ArchiveUnavailable, and Damaged where it is so each time.
+        """
+        for attempt in range(1, TRIES + 1):
+            found = self.get(key)
+            try:
+                return take(found)
+            except (Damaged, ArchiveUnavailable):
+                if attempt == TRIES:
+                    raise
+        raise ArchiveUnavailable
 
     def put(self, key: str, packed: Packed, *, replaces: str | None) -> str:
         """Write an hour object and return its ETag; it replaces that one, or none.
@@ -138,7 +158,7 @@ class Store:
                 self._conditional = False
                 return self._put(key, packed, replaces=replaces)
             raise _meaning(error) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, HTTPError) as error:
             raise _meaning(error) from error
         finally:
             if not isinstance(body, bytes):
@@ -152,7 +172,7 @@ class Store:
                 Bucket=settings.S3_BUCKET, Key=key, Body=body, Metadata=metadata,
                 ContentEncoding="gzip", ContentType=CONTENT_TYPE,
             )  # fmt: skip
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise _meaning(error) from error
         finally:
             if not isinstance(body, bytes):
@@ -166,14 +186,14 @@ class Store:
                 self.client.upload_fileobj(
                     file, settings.S3_BUCKET, key, ExtraArgs=extra, Config=_IN_PARTS
                 )
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise _meaning(error) from error
 
     def check_reachable(self) -> None:
         """Raise ArchiveUnavailable unless the bucket answers."""
         try:
             self.client.head_bucket(Bucket=settings.S3_BUCKET)
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise ArchiveUnavailable from error
 
     def delete(self, keys: Iterable[str]) -> None:
@@ -186,7 +206,7 @@ class Store:
                 Bucket=settings.S3_BUCKET,
                 Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
             )
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise _meaning(error) from error
         if errors := answer.get("Errors"):
             raise ArchiveUnavailable(f"{errors[0].get('Key')} could not be deleted")
@@ -200,7 +220,7 @@ class Store:
             for page in pages:
                 for entry in page.get("Contents", []):
                     yield entry["Key"], entry["Size"]
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise _meaning(error) from error
 
     def folders(self, prefix: str) -> list[str]:
@@ -210,7 +230,7 @@ class Store:
         )
         try:
             return [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
-        except (ClientError, BotoCoreError) as error:
+        except FAILURES as error:
             raise _meaning(error) from error
 
     def check_awake(self) -> None:
@@ -227,7 +247,7 @@ def _read(body: "StreamingBody") -> Iterator[bytes]:
     """Yield a body's bytes; raises ArchiveUnavailable when it breaks off."""
     try:
         yield from body.iter_chunks(CHUNK_BYTES)
-    except BotoCoreError as error:
+    except FAILURES as error:
         raise _meaning(error) from error
     finally:
         body.close()
@@ -237,7 +257,7 @@ def _status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _meaning(error: ClientError | BotoCoreError) -> Exception:
+def _meaning(error: Exception) -> Exception:
     """Return what an error of the client means to us."""
     if isinstance(error, ClientError):
         if error.response.get("Error", {}).get("Code") in ("NoSuchKey", "NotFound", "404"):

@@ -1,11 +1,16 @@
 """A bad network between us and the real S3 server: requests go through it and may come to harm."""
 
 import http.client
+import os
+import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -14,9 +19,9 @@ from django.conf import settings
 Harm = Callable[[str, str], str | None]
 """Gets method and path, returns the harm to do to it, or None.
 
-`slow down`, `error`, `full` answer as servers in that state do; `drop` closes the connection,
-`break` does in the middle of the request's body, `cut` in that of the answer's; `flip` changes a
-bit of the answer, `garble` one of the request; `slow` delays it.
+`slow down`, `error`, `full` answer as servers in that state do, `half an error` breaks off in that;
+`drop` closes the connection, `break` does in the middle of the request's body, `cut` in that of the
+answer's; `flip` changes a bit of the answer, `garble` one of the request; `slow` delays it.
 """
 
 _SLOW_DOWN = (
@@ -33,8 +38,8 @@ _ANSWERS: dict[str | None, tuple[int, bytes]] = {
 
 
 @contextmanager
-def bad_network(harm: Harm) -> Iterator[str]:
-    """Yield the address of an S3 server that behaves as `harm` says."""
+def bad_network(harm: Harm, *, certificate: Path | None = None) -> Iterator[str]:
+    """Yield the address of an S3 server that behaves as `harm` says, over TLS with a certificate."""
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0),
         type(
@@ -46,10 +51,15 @@ def bad_network(harm: Harm) -> Iterator[str]:
             },
         ),
     )
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        scheme = "http" if certificate is None else "https"
+        yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
@@ -79,6 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = _changed(body)
         if done in _ANSWERS:
             self._answer(*_ANSWERS[done])
+        elif done == "half an error":
+            self._answer(500, _ERROR, cut=True)
         elif done == "drop":
             self.close_connection = True
         else:
@@ -105,12 +117,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass_on  # noqa: N815
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, *, cut: bool = False) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if cut else body)
+        if cut:
+            # A reset, once what was sent has been read.
+            time.sleep(0.05)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
+            self.close_connection = True
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""

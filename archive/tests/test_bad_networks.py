@@ -4,16 +4,29 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.test import override_settings
 
 from archive import backup as backups
-from archive import store
+from archive import restore, store
 from archive.models import Watermark
 from archive.tests.proxy import bad_network
-from archive.tests.world import bucket, command, cut_rows, every, in_bucket, talk, told
+from archive.tests.test_restoring import back, wipe
+from archive.tests.world import (
+    bucket,
+    command,
+    cut_rows,
+    database_url,
+    every,
+    in_bucket,
+    talk,
+    told,
+)
+from messaging.models import Message
 from tests.core.people import Person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +60,7 @@ def now_and_then(what: str, method: str):
         ("slow down", "PUT"), ("error", "PUT"), ("drop", "PUT"),
         ("break", "PUT"), ("garble", "PUT"), ("slow", "PUT"),
         ("slow down", "GET"), ("error", "GET"), ("drop", "GET"), ("flip", "GET"), ("cut", "GET"),
-        ("slow", "GET"),
+        ("slow", "GET"), ("half an error", "GET"), ("half an error", "PUT"),
     ],
 )  # fmt: skip
 def test_a_backup_gets_through_what_passes(chat, what, method):
@@ -87,7 +100,7 @@ def test_a_slow_store_shows_the_same_pages(chat):
         assert told(ada, chat_id) == before
 
 
-@pytest.mark.parametrize("what", ["error", "slow down", "drop", "cut", "flip"])
+@pytest.mark.parametrize("what", ["error", "half an error", "slow down", "drop", "cut", "flip"])
 def test_a_page_is_right_or_a_503_whatever_the_store_does(chat, what):
     ada, _, chat_id = chat
     before = told(ada, chat_id)
@@ -103,6 +116,55 @@ def test_a_page_is_right_or_a_503_whatever_the_store_does(chat, what):
     assert refused.json()["errors"][0]["code"] == "archive_unavailable"
     assert "Retry-After" in refused
     assert ada.client.get(url).json()["results"] == before
+
+
+@pytest.fixture
+def lost(chat):
+    """The chat, backed up, and its messages lost."""
+    ada, bob, chat_id = chat
+    assert backups.backup()["ok"]
+    before = [told(person, chat_id) for person in (ada, bob)]
+    wipe()
+    yield
+    back(ada)
+    back(bob)
+    assert [told(person, chat_id) for person in (ada, bob)] == before
+
+
+@pytest.mark.parametrize("what", ["error", "half an error", "slow down", "drop", "cut", "flip"])
+def test_a_restore_gets_through_what_passes(lost, what):
+    harmed = now_and_then(what, "GET")
+    with bad_network(lambda method, path: harmed(method, path.partition("?")[0])) as address:
+        result = command("restore", "--all", "--json", S3_ENDPOINT_URL=address)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_restore_of_a_slow_store_is_ended_by_no_limit_on_statements(lost):
+    limit = urlencode({"options": "-c statement_timeout=300"})
+    with bad_network(lambda method, _: "slow" if method == "GET" else None) as address:
+        result = command(
+            "restore", "--all", "--json", S3_ENDPOINT_URL=address, DB_TRANSACTION_TIMEOUT_MS="300",
+            DATABASE_URL=f"{database_url()}?{limit}",
+        )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_restore_whose_database_connection_dies_says_so_and_may_be_run_again(lost):
+    def end_copy(method: str, path: str) -> None:
+        if method == "GET" and "/2026/007/05/" in path:
+            with psycopg.connect(database_url(), autocommit=True) as server:
+                server.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE query LIKE 'COPY%' AND state = 'active'"
+                )
+
+    with bad_network(end_copy) as address:
+        result = command("restore", "--all", "--json", S3_ENDPOINT_URL=address)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "terminating connection" in result.stdout, result.stdout
+    assert not Message.objects.exists()
+    assert restore.restore()["ok"]
 
 
 @contextmanager

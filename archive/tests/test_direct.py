@@ -1,5 +1,8 @@
 """The short way to objects writes and reads what boto3's client would, and leaves the rest to it."""
 
+import shutil
+import subprocess
+
 import pytest
 from django.conf import settings
 
@@ -71,5 +74,42 @@ def test_a_body_that_breaks_off_is_never_taken_for_the_whole(alone, monkeypatch)
         alone.direct.warm()
         monkeypatch.setattr(alone.direct, "_base", f"{address}/{settings.S3_BUCKET}")
         found = alone.get(KEY)
+        with pytest.raises(ArchiveUnavailable):
+            b"".join(found.chunks)
+
+
+@pytest.fixture
+def certificate(tmp_path, monkeypatch):
+    """A certificate of an authority of its own, which AWS_CA_BUNDLE names."""
+    openssl = shutil.which("openssl") or pytest.skip("needs openssl to make a certificate")
+    file = tmp_path / "certificate.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-subj", "/CN=store", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", tmp_path / "key", "-out", tmp_path / "cert"],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    file.write_bytes((tmp_path / "key").read_bytes() + (tmp_path / "cert").read_bytes())
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+    return file
+
+
+def test_a_store_with_a_certificate_of_ones_own_authority_is_reached(certificate, settings):
+    patient.put(KEY, packed(b"x" * 500), replaces=None)
+    with bad_network(lambda *_: None, certificate=certificate) as settings.S3_ENDPOINT_URL:
+        found = Direct(PATIENT, lambda: "").get(KEY)
+        assert found is not None
+        assert found.body.read() == packed(b"x" * 500).held
+
+
+def test_a_tls_connection_that_is_cut_off_is_an_answer_that_breaks_off(
+    certificate, settings, monkeypatch
+):
+    patient.put(KEY, packed(b"x" * 500), replaces=None)
+    store = Store("archive", PATIENT)
+    monkeypatch.setattr(Store, "client", property(lambda _: pytest.fail("the client was asked")))
+    with bad_network(lambda *_: "cut", certificate=certificate) as settings.S3_ENDPOINT_URL:
+        found = store.get(KEY)
         with pytest.raises(ArchiveUnavailable):
             b"".join(found.chunks)

@@ -1,9 +1,11 @@
 """Copies of an hour become the messages that were sent, however many, large or different they are."""
 
+import tracemalloc
+
 import pytest
 
 from archive import backup as backups
-from archive import merging, restore
+from archive import copies, restore
 from archive.hours import Packer, key_of, message_from
 from archive.merging import Contradiction, read_hours
 from archive.store import patient
@@ -82,8 +84,8 @@ def test_what_only_some_could_see_is_put_together(crew):
 
 
 def test_a_large_hour_is_never_in_memory_whole(crew, monkeypatch):
-    monkeypatch.setattr(merging, "SMALL_BYTES", 1000)
-    monkeypatch.setattr(merging, "SPOOL_BYTES", 1000)
+    monkeypatch.setattr(copies, "SMALL_BYTES", 1000)
+    monkeypatch.setattr(copies, "SPOOL_BYTES", 1000)
     group = Group(20, 400)
     for user in group.users:
         group.put(user)
@@ -92,6 +94,22 @@ def test_a_large_hour_is_never_in_memory_whole(crew, monkeypatch):
         assert all(copy.plain == b"" for copy in hour.copies)
         found += list(hour.lines())
     assert found == group.wanted()
+
+
+def test_however_many_readers_gave_client_ids_little_of_it_is_in_memory(crew):
+    group = Group(120, 300, length=500)
+    for user in group.users:
+        group.put(user)
+    tracemalloc.start()
+    try:
+        found = lines_of(group, crew)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == group.wanted()
+    size = sum(len(raw) for _, raw in found)
+    # Eight being read, eight to be merged, their lines, and some.
+    assert most < 45 * size
 
 
 def test_an_erased_message_stays_erased_while_a_copy_still_has_it(crew):

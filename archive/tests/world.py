@@ -140,17 +140,21 @@ def cut_rows(chat_id: UUID, db_seq: int) -> None:
     cache.execute("FLUSHDB")
 
 
-def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run manage.py in a process of its own, on the tests' database."""
+def database_url() -> str:
+    """Return the address of the tests' database."""
     database = connection.settings_dict
-    url = (
+    return (
         f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:"
         f"{database['PORT']}/{database['NAME']}"
     )
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run manage.py in a process of its own, on the tests' database."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url, **environment},
+        env={**os.environ, "DATABASE_URL": database_url(), **environment},
         capture_output=True,
         text=True,
         timeout=120,
