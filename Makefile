@@ -9,7 +9,7 @@ PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11 python
 # Readable by every Python there is, so that an old one can say no.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 # What `make lint` judges: the settings as in production, on servers that are not there.
-PRODUCTION := DEBUG=false DATA_DIR=/nonexistent ALLOWED_HOSTS=chat.example \
+PRODUCTION := DEBUG=false DATA_DIR=/nonexistent ALLOWED_HOSTS=chat.example TRUSTED_PROXIES=1 \
 	SECRET_KEY=0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ \
 	DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 ARGS ?=

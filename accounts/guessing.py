@@ -46,9 +46,8 @@ LOGINS = Counter("strata_logins_total", "Attempts to log in, by what came of the
 
 def count_registration(meta: Mapping[str, Any]) -> None:
     """Count an attempt to register; raises Throttled, or NotCounted while the cache is away."""
-    address = client_address(meta)
-    if not is_free(address):
-        REGISTRATIONS.take(counted_as(address), must=True)
+    if not is_free(meta):
+        REGISTRATIONS.take(counted_as(client_address(meta)), must=True)
 
 
 @contextmanager
@@ -58,7 +57,7 @@ def guarded(username: str, meta: Mapping[str, Any], wrong: type[Exception]) -> I
     Raises Throttled instead, before the block, when there were too many failures, and NotCounted
     while the cache is away. Anything else that the block raises is no failed attempt.
     """
-    attempt = _Attempt(username, client_address(meta))
+    attempt = _Attempt(username, meta)
     try:
         attempt.begin()
     except Throttled as refused:
@@ -107,9 +106,9 @@ def _hashed(username: str) -> str:
 class _Attempt:
     """One attempt, in the keys and quotas that it is counted by."""
 
-    def __init__(self, username: str, address: str) -> None:
+    def __init__(self, username: str, meta: Mapping[str, Any]) -> None:
         self.name = _hashed(username)
-        self.counted = counted_as(address)
+        self.counted = counted_as(client_address(meta))
         pair = f"{self.name}:{self.counted}"
         self.keys = (
             f"l:address:{self.counted}",
@@ -119,7 +118,7 @@ class _Attempt:
         )
         # Behind an address that is free there may be anybody: only the name tells them apart.
         limits = (ADDRESS_GUESSES, GUESSES)
-        free = is_free(address)
+        free = is_free(meta)
         self.quotas = (*(0 if free else limit.quota for limit in limits), NAME_GUESSES.quota)
         self.standing = b"stranger"
 

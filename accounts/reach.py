@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.conf import settings
 
-from common.addresses import client_address
 from common.errors import Forbidden
 from common.limits import ADDS, REACHES, Limit, is_free
 
@@ -45,7 +44,7 @@ def reaching(user_id: UUID, meta: Mapping[str, Any]) -> Callable[[], None] | Non
 
     What it raises: Throttled, when a new user has reached as many as they may in an hour.
     """
-    if not REACHES.quota or not is_new(user_id) or is_free(client_address(meta)):
+    if not REACHES.quota or not is_new(user_id) or is_free(meta):
         return None
     return partial(_reach, user_id)
 
@@ -57,7 +56,7 @@ def count_reached(
 
     `counted` says that the route has taken them from the limit of all users already.
     """
-    if not count or is_free(client_address(meta)):
+    if not count or is_free(meta):
         return
     limits = [] if counted else [ADDS]
     if is_new(user_id):

@@ -5,6 +5,7 @@ address that *it* was asked by. So only as many entries at its end are to be bel
 proxies that one runs oneself (`TRUSTED_PROXIES`), and the first of those is the client.
 """
 
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -12,7 +13,14 @@ from typing import Any
 
 from django.conf import settings
 
+logger = logging.getLogger(__name__)
+
 UNKNOWN = "unknown"
+HANDED_ON = (
+    "HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA",
+    "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST",
+)  # fmt: skip
+"""What proxies add to what they hand on. A client may add it too: it gains nothing by that."""
 IPV6_PREFIX = 64
 """What one customer is given at least, and so can choose addresses from: RFC 6177."""
 
@@ -23,15 +31,43 @@ def client_address(meta: Mapping[str, Any]) -> str:
     The `TRUSTED_PROXIES`th entry of X-Forwarded-For from its end; with fewer entries, which only
     proxies of ours can have made, the first. Without proxies the header means nothing.
     """
-    peer: str = meta.get("REMOTE_ADDR") or UNKNOWN
+    return _told(meta) or meta.get("REMOTE_ADDR") or UNKNOWN
+
+
+def _told(meta: Mapping[str, Any]) -> str | None:
+    """Return the client's address as trusted proxies tell it; None where none do."""
     hops = settings.TRUSTED_PROXIES
     if not hops:
-        return peer
+        return None
     forwarded = meta.get("HTTP_X_FORWARDED_FOR")
     if not forwarded:
-        return peer
+        return None
     entries = forwarded.split(",")
-    return without_port(entries[-min(hops, len(entries))].strip()) or peer
+    return without_port(entries[-min(hops, len(entries))].strip())
+
+
+def comes_from(meta: Mapping[str, Any], networks: tuple[str, ...]) -> bool:
+    """Say whether a request comes from one of some networks, and not through a stranger there.
+
+    A proxy that TRUSTED_PROXIES does not count, or that does not say for whom it asks, has an
+    address of its own alone: what it hands on may be anybody's, and comes from nowhere.
+    """
+    if not is_within(client_address(meta), networks):
+        return False
+    if _told(meta) is None and any(name in meta for name in HANDED_ON):
+        _warn(settings.TRUSTED_PROXIES)
+        return False
+    return True
+
+
+@lru_cache(1)
+def _warn(hops: int) -> None:
+    """Say it once in each process."""
+    logger.warning(
+        "requests are handed on by a proxy of which TRUSTED_PROXIES (%d) does not tell the client: "
+        "they count as one stranger's; see docs/limits.md",
+        hops,
+    )
 
 
 def without_port(text: str) -> str | None:

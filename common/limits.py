@@ -17,7 +17,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from common.addresses import client_address, counted_as, is_within
+from common.addresses import client_address, comes_from, counted_as
 from common.cache import FRESH_LUA, CacheUnavailable, Script
 from common.counts import Counter
 from common.errors import Refusal, Unavailable
@@ -27,7 +27,7 @@ LIMIT_LUA = _LUA / "limit.lua"
 """Counting; goes behind fresh.lua into every script that limits."""
 _take = Script(FRESH_LUA, LIMIT_LUA, _LUA / "take.lua")
 
-REFUSED = Counter("strata_limited_total", "Requests refused by a limit.", "limit")
+REFUSED = Counter("strata_limited_total", "Requests refused by a limit (429).", "limit")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 NAMES = {MINUTE: "a minute", HOUR: "an hour", DAY: "a day"}
 
@@ -55,7 +55,7 @@ class Limit:
     def asked(self, meta: Mapping[str, Any]) -> Asked:
         """Return what a script that limits this request is told; see `is_free`."""
         quota = self.quota
-        if not quota or is_free(client_address(meta)):
+        if not quota or is_free(meta):
             return NOT_ASKED
         return self.name, quota, self.seconds * 1000
 
@@ -169,9 +169,9 @@ ALL = {
 }  # fmt: skip
 
 
-def is_free(address: str) -> bool:
-    """Say whether an address is one of `LIMIT_FREE_ADDRESSES`."""
-    return is_within(address, settings.LIMIT_FREE_ADDRESSES)
+def is_free(meta: Mapping[str, Any]) -> bool:
+    """Say whether a request comes from one of `LIMIT_FREE_ADDRESSES`, and for itself."""
+    return comes_from(meta, settings.LIMIT_FREE_ADDRESSES)
 
 
 def taken_of(limit: Limit, reply: Sequence[Any] | None) -> Taken | None:
@@ -215,9 +215,8 @@ class Throttle(BaseThrottle):
     def take(self, request: Request, view: Any) -> Taken | None:
         """Count a request that no token came with: by its session's user, else by its address."""
         limit = limit_of(view, request.method)
-        address = client_address(request.META)
-        if limit is None or is_free(address):
+        if limit is None or is_free(request.META):
             return None
         if request.user.is_authenticated:
             return limit.take(str(request.user.pk))
-        return VISITS.take(counted_as(address))
+        return VISITS.take(counted_as(client_address(request.META)))

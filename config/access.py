@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from hmac import compare_digest
-from ipaddress import ip_address, ip_network
 
 from django.conf import settings
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
 from rest_framework.request import Request
 
 from accounts.authentication import bearer_token
-from common.addresses import client_address
+from common.addresses import comes_from
 
 
 def check_scraper(request: Request) -> None:
@@ -22,19 +21,10 @@ def check_scraper(request: Request) -> None:
     token, allowed = settings.METRICS_TOKEN, settings.METRICS_ALLOWED
     if not token and not allowed:
         return
-    if allowed and _within(client_address(request.META), allowed):
+    if allowed and comes_from(request.META, tuple(allowed)):
         return
     if not token:
         raise PermissionDenied("This address may not read the figures.")
     sent = bearer_token(request.META.get("HTTP_AUTHORIZATION", "")) or ""
     if not compare_digest(sent.encode("utf-8", "surrogateescape"), token.encode()):
         raise NotAuthenticated("The figures are for who sends the token of METRICS_TOKEN.")
-
-
-def _within(address: str, networks: list[str]) -> bool:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    found = getattr(found, "ipv4_mapped", None) or found
-    return any(found in ip_network(network) for network in networks)

@@ -7,9 +7,11 @@ from ipaddress import ip_network
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 
 from common import limits
+from common.addresses import is_within
 
 # Nothing works with less than one of these.
 _AT_LEAST_ONE = (
@@ -24,6 +26,7 @@ _AT_LEAST_ONE = (
     "ARCHIVE_THREADS",
     "ARCHIVE_CACHE_SECONDS",
 )
+LOOPBACK = ("127.0.0.0/8", "::1")
 
 
 @register()
@@ -72,3 +75,27 @@ def check_networks(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         except ValueError as error:
             found.append(Error(f"METRICS_ALLOWED: {error}.", id="strata.E003"))
     return found
+
+
+@register(Tags.security, deploy=True)
+def check_proxies(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Where a proxy stands in front, it is said how many do, or all callers are one address."""
+    if settings.TRUSTED_PROXIES:
+        return []
+    if settings.WEB_SOCKET:
+        sign = "WEB_SOCKET is a socket that a proxy alone reaches"
+    elif settings.BEHIND_TLS_PROXY:
+        sign = "BEHIND_TLS_PROXY is on"
+    elif settings.HOST == "localhost" or is_within(settings.HOST, LOOPBACK):
+        sign = f"HOST ({settings.HOST}) is reached by a proxy on this machine alone"
+    else:
+        return []
+    return [
+        checks.Warning(
+            f"TRUSTED_PROXIES is 0, but {sign}: everybody would count as one address, the proxy's, "
+            "in limits and in the audit log.",
+            hint="Set TRUSTED_PROXIES to how many proxies of yours each request passes; see "
+            "docs/limits.md.",
+            id="strata.W001",
+        )
+    ]

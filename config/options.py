@@ -255,7 +255,7 @@ TRUSTED_PROXIES = _number(
     "proxies",
     "How many proxies of yours each request passes, every one of which adds to `X-Forwarded-For`: "
     "that many entries at its end are believed, and the first of those is the client; 0 believes "
-    "none of it.",
+    "none of it. `check --deploy` warns (`strata.W001`) of 0 where a proxy stands in front.",
 )
 
 _D = "Database"

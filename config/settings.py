@@ -38,6 +38,9 @@ try:
     SLOW_QUERY_MS = options.SLOW_QUERY_MS.read(env)
     TRUST_REQUEST_ID = options.TRUST_REQUEST_ID.read(env)
 
+    HOST = options.HOST.read(env)
+    WEB_SOCKET = options.WEB_SOCKET.read(env)
+
     METRICS_TOKEN = options.METRICS_TOKEN.read(env)
     METRICS_ALLOWED = options.METRICS_ALLOWED.read(env)
     METRICS_DIR = options.METRICS_DIR.read(env)

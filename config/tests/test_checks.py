@@ -10,6 +10,7 @@ from django.core.management.base import SystemCheckError
 from dotenv import dotenv_values
 
 from config import options
+from config.checks import check_proxies
 from config.environment import env_line
 
 
@@ -33,6 +34,39 @@ def test_less_than_none_is_an_error(settings, name):
     setattr(settings, name, -1)
     with pytest.raises(SystemCheckError, match=rf"strata.E004.*{name} is -1"):
         call_command("check")
+
+
+PROXIED = [
+    {"WEB_SOCKET": "/run/strata/web.sock", "HOST": "0.0.0.0"},
+    {"BEHIND_TLS_PROXY": True, "HOST": "0.0.0.0"},
+    *({"HOST": host} for host in ("127.0.0.1", "127.0.1.1", "::1", "localhost")),
+]
+
+
+@pytest.mark.parametrize("changes", PROXIED)
+def test_a_proxy_that_is_not_counted_is_warned_of(settings, changes):
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    (found,) = check_proxies(None)
+    assert found.id == "strata.W001"
+    assert "TRUSTED_PROXIES is 0" in found.msg
+    settings.TRUSTED_PROXIES = 1
+    assert check_proxies(None) == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "203.0.113.7", "chat.example"])
+def test_a_server_that_the_network_reaches_needs_no_proxy(settings, host):
+    settings.HOST = host
+    assert check_proxies(None) == []
+
+
+def test_the_check_of_a_deployment_says_so():
+    good = {"SECRET_KEY": "".join(map(chr, range(48, 112))), "ALLOWED_HOSTS": "chat.example"}
+    check = ("check", "--deploy", "--fail-level", "WARNING")
+    status, said = run_manage(*check, **good, BEHIND_TLS_PROXY="true")
+    assert (status, "strata.W001" in said) == (1, True), said
+    status, said = run_manage(*check, **good, BEHIND_TLS_PROXY="true", TRUSTED_PROXIES="1")
+    assert status == 0, said
 
 
 @pytest.mark.django_db
