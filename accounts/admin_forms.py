@@ -9,10 +9,13 @@ from unfold.forms import AdminOwnPasswordChangeForm, AdminPasswordChangeForm, Us
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from accounts import names, selectors, services
-from accounts.guessing import guarded
+from accounts.guessing import guarded, note_lockout
 from accounts.models import User
 from audit import actors
+from audit.models import Action
+from audit.services import record
 from common.deeds import REASON_MAX_CHARS
+from common.limits import Throttled
 
 if TYPE_CHECKING:
     # Django's forms are generic for the type checker only.
@@ -94,14 +97,22 @@ class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[misc]
 class OwnPasswordForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
     """Another password for oneself; the old one is asked for, and guessed no faster than a login.
 
-    Raises Throttled and NotCounted as the login does.
+    Raises Throttled and NotCounted as the login does, and is counted and recorded as it is.
     """
 
     def clean_old_password(self) -> str:
         """Look at the old password: who has the session alone must not find it out."""
-        meta = {"REMOTE_ADDR": actors.current().address}
-        with guarded(self.user.username, meta, ValidationError):
-            return str(super().clean_old_password())
+        try:
+            with guarded(self.user.username, actors.meta(), ValidationError):
+                return str(super().clean_old_password())
+        except ValidationError:
+            record(
+                Action.WRONG_PASSWORD, target=self.user, reason="The old one, to choose another."
+            )
+            raise
+        except Throttled as refused:
+            note_lockout(self.user.username, refused)
+            raise
 
     def save(self, commit: bool = True) -> User:
         """Set it."""

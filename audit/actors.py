@@ -4,7 +4,7 @@ import getpass
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -38,6 +38,12 @@ def current() -> Actor:
     """Return who is at work: the request's user, the task, else who runs this process."""
     request = _request.get()
     return process() if request is None else of_request(request)
+
+
+def meta() -> Mapping[str, Any]:
+    """Return what the server says of the request at work; nothing where there is none."""
+    request = _request.get()
+    return {} if request is None else request.META
 
 
 def of_request(request: HttpRequest, user: Any = None) -> Actor:

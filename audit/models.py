@@ -16,6 +16,7 @@ class Action(models.TextChoices):
     LOGIN = "login", "logged in"
     LOGIN_FAILED = "login_failed", "failed to log in"
     LOGOUT = "logout", "logged out"
+    WRONG_PASSWORD = "wrong_password", "gave a wrong password"
     SECOND_FACTOR = "second_factor", "changed a second factor"
     LOCKOUT = "lockout", "was locked out"
     LOCKOUT_LIFTED = "lockout_lifted", "lifted a lockout"

@@ -6,6 +6,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.tests.factories import PASSWORD, client_of, make_token, make_user
 from audit.models import Entry
+from common import counts
 from common.cache import cache
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,7 +63,7 @@ def test_whoever_else_was_logged_in_is_not_any_more(ada, browser):
 
 
 @pytest.mark.parametrize("sent", [{"old": "wrong"}, {"new": "12345"}, {"again": "another one"}])
-def test_a_refusal_changes_and_records_nothing(ada, browser, sent):
+def test_a_refusal_changes_nothing_and_records_no_change(ada, browser, sent):
     token = make_token(ada)
     answer = change(browser, **sent)
     assert answer.status_code == 200
@@ -80,6 +81,39 @@ def test_the_old_password_is_guessed_no_faster_than_a_login(browser, settings):
     assert found == [200, 200, 200, 429, 429]
     assert change(browser, REMOTE_ADDR="203.0.113.7").status_code == 429
     assert User.objects.get().check_password(PASSWORD)
+
+
+def test_a_wrong_old_password_is_recorded_and_counted_as_a_failed_login_is(ada, browser):
+    def wrong():
+        return counts.total(None).get(("strata_logins_total", ("wrong",)), [0])[0]
+
+    before = wrong()
+    change(browser, old="not it", REMOTE_ADDR="203.0.113.7")
+    assert wrong() == before + 1
+    entry = Entry.objects.get(action="wrong_password")
+    assert (entry.actor_name, entry.target_id, entry.address) == (
+        "ada",
+        str(ada.pk),
+        "203.0.113.7",
+    )
+    assert "not it" not in f"{entry.before}{entry.after}{entry.reason}"
+
+
+def test_that_the_guessing_was_held_up_is_recorded_once(ada, browser, settings):
+    settings.LIMIT_LOGIN_FAILURES_PER_HOUR = 2
+    for n in range(5):
+        change(browser, old=f"wrong {n}", REMOTE_ADDR="203.0.113.7")
+    assert Entry.objects.filter(action="wrong_password").count() == 2
+    assert Entry.objects.get(action="lockout").target_id == str(ada.pk)
+
+
+def test_a_proxy_that_is_not_counted_frees_nobody(browser, settings):
+    settings.LIMIT_LOGIN_FAILURES_PER_HOUR = 2
+    found = [
+        change(browser, old=f"wrong {n}", HTTP_X_FORWARDED_FOR="203.0.113.7").status_code
+        for n in range(4)
+    ]
+    assert found == [200, 200, 429, 429]
 
 
 def test_nobody_else_has_the_page(ada):
