@@ -43,9 +43,6 @@ SERVED = Counter(
     "route",
     "tier",
 )
-REFUSALS = Counter(
-    "strata_rate_limit_refusals_total", "Requests refused for coming too often (429).", "route"
-)
 
 
 _shared: Path | None = None
@@ -162,11 +159,7 @@ def count(match: ResolverMatch | None, response: HttpResponseBase, seconds: floa
 
 def _places(route: str, status: int, served: str | None) -> tuple[int, int, int]:
     """Return the cells of an answer; the last is cell 0, which nobody reads, for most."""
-    other = 0
-    if served is not None:
-        other = SERVED.place(route, served)
-    elif status == 429:  # noqa: PLR2004
-        other = REFUSALS.place(route)
+    other = 0 if served is None else SERVED.place(route, served)
     return REQUESTS.place(route, f"{status // 100}xx"), SECONDS.place(route), other
 
 
