@@ -12,6 +12,16 @@ from moderation.models import Kind, Reason, Report, State
 SEQ_MAX = 2**63 - 1
 
 
+class _CommentField(TextField):
+    """What a reporter adds in words: a text byte for byte, or nothing where nothing is said."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """Validate as a text; an empty one, or white space alone, is none."""
+        if isinstance(data, str) and not data.strip():
+            return None
+        return super().run_validation(data)
+
+
 class _WhySerializer(serializers.Serializer[Any]):
     """Why something is reported."""
 
@@ -22,8 +32,12 @@ class _WhySerializer(serializers.Serializer[Any]):
             "invalid_choice": '"{input}" is no reason; these are: ' + ", ".join(Reason.values) + "."
         },
     )
-    comment = TextField(
-        required=False, allow_null=True, default=None, help_text="What moderators should know."
+    comment = _CommentField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        default=None,
+        help_text="What moderators should know; an empty one is none.",
     )
 
 
