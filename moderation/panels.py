@@ -18,7 +18,7 @@ from messaging.models import Chat
 from moderation import context, glass
 from moderation.cases import cases_for
 from moderation.models import BreakGlass, Case, Kind, Measure, Redaction, State, done_about
-from moderation.reading import ChatPage
+from moderation.reading import ChatPage, is_long
 
 SHOWN = 20
 EXCERPT = 80
@@ -105,11 +105,13 @@ def reports_of(request: HttpRequest, case: Case) -> dict[str, Any]:
             report.created_at,
             user_link(report.reporter),
             report.get_reason_display(),
-            report.comment or None,
+            as_sent(report.comment, "In their words") if report.comment else None,
         ]
         for report in found
     ]
-    return Table(("When", "By", "Why", "In their words"), rows, "Nobody.").context()
+    more = case.report_count - len(found)
+    note = {"note": f"And {more} before these."} if more > 0 else {}
+    return Table(("When", "By", "Why", "In their words"), rows, "Nobody.").context() | note
 
 
 def others_of(request: HttpRequest, case: Case) -> dict[str, Any]:
@@ -124,7 +126,9 @@ def standing_of(request: HttpRequest, case: Case) -> dict[str, Any]:
         [entry.at, entry.actor_name, entry.get_action_display(), entry.reason or None]
         for entry in known.entries
     ]
-    blocked = f"{known.blocked_by} users block them." if known.blocked_by else "Nobody blocks them."
+    blocked = {0: "Nobody blocks them.", 1: "1 user blocks them."}.get(
+        known.blocked_by, f"{known.blocked_by} users block them."
+    )
     if rows and known.blocked_by:
         rows.append([None, None, blocked, None])
     empty = f"Never banned, never removed by a moderator. {blocked}"
@@ -235,7 +239,16 @@ def steps_of(redaction: Redaction) -> dict[str, Any]:
 
 def reported_text(case: Case) -> SafeString:
     """Return the message as it was when it was reported."""
-    return format_html('<p class="as-sent">{}</p>', case.text)
+    return as_sent(case.text, "The reported message")
+
+
+def as_sent(text: str, label: str) -> SafeString:
+    """Return what somebody wrote, in a place of its own, which keys can scroll if it is long."""
+    if not is_long(text):
+        return format_html('<p class="as-sent">{}</p>', text)
+    return format_html(
+        '<p class="as-sent" tabindex="0" role="group" aria-label="{}">{}</p>', label, text
+    )
 
 
 def offer_all() -> None:

@@ -20,6 +20,13 @@ from messaging.tiers import Chat as TierChat
 from messaging.tiers import Span, read, staircase
 from messaging.wire import Line
 
+LONG_CHARS, LONG_LINES = 250, 8
+
+
+def is_long(text: str) -> bool:
+    """Say whether a text may need more room than a page gives it."""
+    return len(text) > LONG_CHARS or text.count("\n") > LONG_LINES
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -33,6 +40,11 @@ class Shown:
     sent_at: str
     known: bool
     """Whether the sender is a user; the service is none."""
+
+    @property
+    def long(self) -> bool:
+        """Whether the page may have to let it be scrolled."""
+        return is_long(self.text)
 
 
 @dataclass(slots=True)

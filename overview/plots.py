@@ -9,6 +9,7 @@ from overview.models import Name
 from overview.selectors import SERVED, Figures, by_hour
 
 DAY = "%a %H:%M"
+UNKNOWN = "Nothing is known yet."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ def plots(found: Figures) -> list[Plot]:
     ]
 
 
+def _are(number: float, one: str, many: str) -> str:
+    """Return how many there are, with the words that go with one or with several."""
+    return f"1 {one}" if number == 1 else f"{shown(number)} {many}"
+
+
 def _peak(values: Sequence[float | None], times: Sequence[datetime]) -> tuple[float, datetime]:
     return max(
         ((value or 0.0, at) for value, at in zip(values, times, strict=True)),
@@ -108,7 +114,8 @@ def _hourly(found: Figures, name: Name, title: str, what: str) -> Plot:
     else:
         sentence = f"At most {shown(most)} {what}, from {at:{DAY}} UTC."
     if not most:
-        sentence = "Nobody has written in 48 hours."
+        known = found.newest is not None
+        sentence = "Nobody has written in 48 hours." if known else UNKNOWN
     labels = [f"{hour:{DAY}}" for hour in found.hours]
     kind = "bar" if name == Name.MESSAGES else "line"
     return Plot(name, title, sentence, labels, [Line(name.label, values)], kind, empty=not most)
@@ -135,6 +142,8 @@ def _served(found: Figures) -> Plot:
         f"{shares[1]:.1%} needed the database and {shares[2]:.1%} cold storage."
         if all_
         else "No messages have been read in 24 hours."
+        if found.newest is not None
+        else UNKNOWN
     )
     labels = [f"{hour:{DAY}}" for hour in hours]
     return Plot(
@@ -152,7 +161,7 @@ def _lag(found: Figures) -> Plot:
         f"Cold storage holds everything up to {span(now)} ago."
         " It is behind by up to an hour in the ordinary case, as backups run after each full hour."
         if now is not None
-        else "Nothing is known yet."
+        else UNKNOWN
     )
     return _fine(found, "backup_lag", "Backup is behind by", sentence, values, "minutes")
 
@@ -161,9 +170,10 @@ def _queue(found: Figures) -> Plot:
     values = found.values[Name.QUEUE]
     now, most = found.last(Name.QUEUE), _peak(values, found.stretches)[0]
     sentence = (
-        f"{shown(now)} background tasks wait now; at most {shown(most)} did in 24 hours."
+        f"{_are(now, 'background task waits', 'background tasks wait')} now; "
+        f"at most {shown(most)} did in 24 hours."
         if now is not None
-        else "Nothing is known yet."
+        else UNKNOWN
     )
     return _fine(found, "queue", "Background tasks that wait", sentence, values, "tasks")
 
@@ -172,9 +182,10 @@ def _reports(found: Figures) -> Plot:
     values = found.values[Name.REPORTS]
     now, most = found.last(Name.REPORTS), _peak(values, found.stretches)[0]
     sentence = (
-        f"{shown(now)} reports wait to be handled; at most {shown(most)} did in 24 hours."
+        f"{_are(now, 'report waits', 'reports wait')} to be handled; "
+        f"at most {shown(most)} did in 24 hours."
         if now is not None
-        else "Nothing is known yet."
+        else UNKNOWN
     )
     return _fine(found, "reports", "Reports that wait", sentence, values, "reports")
 

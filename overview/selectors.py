@@ -30,9 +30,9 @@ class Figures:
         """Return the last value that was noted."""
         return next((value for value in reversed(self.values[name]) if value is not None), None)
 
-    def whole_hour(self, name: Name) -> float:
-        """Return the value of the last hour that is over."""
-        return self.values[name][-2] or 0.0
+    def whole_hour(self, name: Name) -> float | None:
+        """Return the value of the last hour that is over; None while nothing was ever noted."""
+        return None if self.newest is None else self.values[name][-2] or 0.0
 
 
 def figures(now: datetime) -> Figures:

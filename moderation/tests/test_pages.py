@@ -5,6 +5,7 @@ import re
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -115,6 +116,32 @@ def test_a_report_is_understood_from_its_page(browser, case, ann, ben):
     assert Entry.objects.latest("pk").action == "case_read"
     for name in ("take", "redact", "ban", "remove", "freeze", "resolve", "dismiss"):
         assert f'id="deed-{name}"' in source, name
+
+
+def test_a_long_text_is_in_a_place_of_its_own_that_keys_can_scroll(browser, ann, ben, cid):
+    group = ann.group(ben, cid)
+    for text in ("short", "x" * 4000, "line\n" * 300):
+        ben.tell(group, text)
+    report, _ = services.report_message(
+        reporter_id=ann.id, chat_id=group, seq=3, reason="spam", comment="much\n" * 300
+    )
+    source = browser.get(page(report.case)).content.decode()
+    assert re.findall(r'tabindex="0" role="group" aria-label="([^"]+)"', source)[:3] == [
+        "The reported message",
+        "Text of message #3",
+        "Text of message #4",
+    ]
+    assert '<p class="as-sent" tabindex="0" role="group" aria-label="In their words">' in source
+
+
+def test_reports_that_are_not_shown_are_counted(browser, case, ann):
+    Case.objects.filter(pk=case.pk).update(report_count=F("report_count") + 3)
+    assert "And 3 before these." in text_of(browser.get(page(case)))
+
+
+def test_one_block_is_one(browser, case, ann, ben):
+    ann.post("/block_user", user_id=str(ben.id))
+    assert "1 user blocks them." in text_of(browser.get(page(case)))
 
 
 def test_each_text_in_a_group_has_its_own_way_to_a_redaction(browser, case, group):

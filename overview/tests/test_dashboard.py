@@ -45,7 +45,10 @@ def test_a_fresh_install_says_so_and_draws_nothing(browser):
     page = browser.get(PAGE).content.decode()
     assert "No figures yet" in page
     assert "<canvas" not in page
-    assert "Nobody has written in 48 hours." in page
+    # What was not noted yet is not said to be nothing.
+    assert page.count("Nothing is known yet.") == 6
+    assert "Nobody has written" not in page
+    assert re.findall(r'class="card-value"[^>]*>([^<]*)', page)[:2] == ["-", "-"]
     assert "No purge has run yet." in page
 
 

@@ -115,6 +115,42 @@ def test_a_report_is_understood_acted_on_and_explained(
     assert moderator.username not in str(report)
 
 
+OUT_OF_PLACE = """() => [...document.querySelectorAll(".talk .text, .as-sent, .rows td")]
+  .filter(it => {
+    const style = getComputedStyle(it);
+    return it.clientHeight > 400 || style.overflowY === "visible";
+  }).map(it => it.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_people_write_keeps_to_its_own_place(
+    browse: Browse, person: Register, moderator: Person, width: int
+) -> None:
+    """However long, however many marks stand on one letter, wherever its direction turns."""
+    bad, good = person("bad"), person("good")
+    name = f"turned {chr(0x202E)} about {'M' * 40}"
+    group = bad.post("/create_group", name=name, member_ids=[good.user_id]).ok(201)["group_id"]
+    for text in ("x\n" * 1000, "y" * 4000, f"a{chr(0x301) * 1000}", "buy pills"):
+        bad.send_group(group, text).ok(201)
+    body = {"chat_id": group, "seq": 5, "reason": "spam", "comment": "much\n" * 500}
+    good.post("/report_message", **body).ok(201)
+    watched = browse()
+    watched.page.set_viewport_size({"width": width, "height": 900})
+    enter(watched, moderator)
+    watched.go("/admin/moderation/case/")
+    row = watched.page.get_by_role("row").filter(has_text=bad.username)
+    row.get_by_role("link").first.click()
+    expect(watched.page.get_by_role("heading", name="What was said around it")).to_be_visible()
+    assert watched.page.evaluate(OUT_OF_PLACE) == []
+    # The group's name turns no more than itself: the message's number still stands behind it.
+    chat = watched.page.get_by_role("link", name="turned").first
+    expect(chat.locator("xpath=..")).to_contain_text("#5")
+    assert chat.evaluate("it => getComputedStyle(it).unicodeBidi") == "isolate"
+    watched.check()
+    watched.go("/admin/groups/group/")
+    watched.check()
+
+
 def test_a_report_is_dismissed_by_keyboard_alone(
     browse: Browse, moderator: Person, reported: Reported
 ) -> None:
