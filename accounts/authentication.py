@@ -14,7 +14,7 @@ from common.limits import Limit, Taken, limit_of, taken_of
 
 SCHEME = "Bearer"
 BAD_HEADER = "The Authorization header must be 'Bearer', a space and a token."
-BAD_TOKEN = "This token is not valid: it may have been revoked or have expired. Log in again."  # noqa: S105  # nosec B105
+BAD_TOKEN = "This token is not valid: it may have been revoked or have expired. Log in again."  # noqa: S105  # nosec B105 # a sentence about tokens
 
 
 class Caller:

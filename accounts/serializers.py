@@ -84,7 +84,7 @@ class UserSerializer(serializers.ModelSerializer[User]):
         "user_id": ADA,
         "username": "ada",
         "display_name": "Ada",
-        "token": "Yv3q0eX2bM9h5l7wTnKdJ4rA8sGcUzPf1oQiBtE6xNk",  # nosec B105
+        "token": "Yv3q0eX2bM9h5l7wTnKdJ4rA8sGcUzPf1oQiBtE6xNk",  # nosec B105 # the documentation's sample, of nobody
     }
 )
 class AdmissionSerializer(UserSerializer):

@@ -60,7 +60,7 @@ class RegisterView(OpenVerb):
     """Create an account; the answer holds its first token."""
 
     serializer_class = RegisterSerializer
-    sample = {"username": "ada", "password": "a long sentence", "display_name": "Ada"}  # nosec B105
+    sample = {"username": "ada", "password": "a long sentence", "display_name": "Ada"}  # nosec B105 # the documentation's sample, of nobody
 
     def perform(self, caller_id: UUID, body: dict[str, Any]) -> tuple[int, Any]:
         """Register."""
@@ -82,7 +82,7 @@ class LoginView(OpenVerb):
     """Get a new token for a username and a password. Tokens issued before stay valid."""
 
     serializer_class = LoginSerializer
-    sample = {"username": "ada", "password": "a long sentence"}  # nosec B105
+    sample = {"username": "ada", "password": "a long sentence"}  # nosec B105 # the documentation's sample, of nobody
 
     def get_authenticate_header(self, request: Request) -> str:
         """Make refused credentials a 401, though this view authenticates nobody."""

@@ -42,7 +42,7 @@ _WATERMARK = read_sql("restore_watermark.sql")
 _NUMBER = "SELECT number FROM messaging_chat WHERE id = %s"
 _COLUMNS = "chat_id, seq, sender_id, subject_id, kind, text, sent_at, client_id"
 _STAGE = (
-    f"CREATE TEMP TABLE IF NOT EXISTS restored ON COMMIT DELETE ROWS AS SELECT {_COLUMNS}"  # noqa: S608  # nosec B608
+    f"CREATE TEMP TABLE IF NOT EXISTS restored ON COMMIT DELETE ROWS AS SELECT {_COLUMNS}"  # noqa: S608  # nosec B608 # our own columns' names, nothing of a caller's
     " FROM messaging_message LIMIT 0"
 )
 PORTION = 1000

@@ -92,6 +92,6 @@ def _choices(sample: float) -> Iterator[Choice]:
         for segment_id, user_id in HourObject.objects.filter(segment__in=found).values_list(
             "segment", "user"
         ):
-            if random.random() < sample:  # noqa: S311 - a sample, no secret  # nosec B311
+            if random.random() < sample:  # noqa: S311  # nosec B311 # a sample, no secret
                 chosen.setdefault(segment_id, set()).add(user_id)
         yield from (Choice(segment_id, users) for segment_id, users in chosen.items())

@@ -81,7 +81,7 @@ def web_is_healthy(env: Env) -> bool:
     if path:
         connection = UnixConnection(Path(path))
     else:
-        near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # nosec B104
+        near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # nosec B104 # compared with, not listened on
         connection = http.client.HTTPConnection(
             near, options.PORT.read(env), timeout=PATIENCE_SECONDS
         )

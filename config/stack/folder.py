@@ -134,7 +134,7 @@ def some_free_port(taken: Collection[int] = ()) -> int:
     """Return a port of this machine that nobody listens on."""
     random = SystemRandom()
     for _ in range(1000):
-        port = random.choice(PORTS)  # nosec B311
+        port = random.choice(PORTS)  # nosec B311 # SystemRandom, and no secret
         if port not in taken and refusal("127.0.0.1", port) is None:
             return port
     raise StackError(f"No port between {PORTS.start} and {PORTS.stop} is free on this machine.")

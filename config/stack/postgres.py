@@ -44,7 +44,7 @@ SETTINGS = {
     "checkpoint_timeout": "15min",
     "random_page_cost": "1.1",
     "jit": "off",
-    "password_encryption": "scram-sha-256",  # nosec B105
+    "password_encryption": "scram-sha-256",  # nosec B105 # the name of a method
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",

@@ -111,7 +111,7 @@ class ObjectStore(Server):
         """Remove the sockets that it makes in /tmp and leaves there when killed."""
         for part in ("master", "volume", "filer", "s3"):
             port = self.ports["s3-grpc" if part == "s3" else f"s3-{part}-grpc"]
-            Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108  # nosec B108
+            Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108  # nosec B108 # the other program chose the name; it is only removed
         for part in ("filer", "s3"):
             self._socket(part).unlink(missing_ok=True)
 
@@ -189,7 +189,7 @@ class ObjectStore(Server):
         """Return where a part may put its local socket; such a path is at most 107 bytes long."""
         path = self.folder.run / f"s3-{part}.sock"
         if len(bytes(path)) > 100:  # noqa: PLR2004
-            return Path(f"/tmp/strata-{part}-{self.port}.sock")  # noqa: S108  # nosec B108
+            return Path(f"/tmp/strata-{part}-{self.port}.sock")  # noqa: S108  # nosec B108 # a path has 107 bytes; its port is nobody else's
         return path
 
 

@@ -154,7 +154,7 @@ def _env_text(environment: dict[str, str]) -> str:
 
 
 def _allowed_hosts(host: str) -> str:
-    if host in {"0.0.0.0", "::"}:  # noqa: S104  # nosec B104
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  # nosec B104 # compared with, not listened on
         # Whoever opens it to the network is reached by names that we can't know.
         return "*"
     names = ["localhost", "127.0.0.1", "[::1]", _in_url(host), socket.gethostname()]

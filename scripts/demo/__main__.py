@@ -27,7 +27,7 @@ def main() -> int:
     arguments = _arguments()
     load_stack_environment()
     env = Env()
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.HOST.read(env))  # noqa: S104  # nosec B104
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.HOST.read(env))  # noqa: S104  # nosec B104 # compared with, not listened on
     url = arguments.url or f"http://{host or options.HOST.read(env)}:{options.PORT.read(env)}"
     if problem := _problem(url):
         sys.stderr.write(f"strata: {problem}\n")

@@ -48,7 +48,7 @@ class Server:
             maxsize=threads, retries=False, timeout=urllib3.Timeout(connect=3.0, read=15.0)
         )
 
-    def call(  # nosec B107
+    def call(  # nosec B107 # no token, not one that is known
         self, method: str, path: str, body: dict[str, Any] | None = None, token: str = ""
     ) -> Answer:
         """Send a request until it is answered; raise `Unanswered` when that takes too long."""
@@ -74,10 +74,10 @@ class Server:
                 raise Unanswered(f"{method} {path}: {problem}")
             with self._lock:
                 self.retries += 1
-            time.sleep(max(min(wait, LONGEST_PAUSE), pause * random.uniform(0.5, 1.5)))  # noqa: S311  # nosec B311
+            time.sleep(max(min(wait, LONGEST_PAUSE), pause * random.uniform(0.5, 1.5)))  # noqa: S311  # nosec B311 # spreads pauses, no secret hangs on it
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    def expect(  # nosec B107
+    def expect(  # nosec B107 # no token, not one that is known
         self, statuses: tuple[int, ...], path: str, body: dict[str, Any], token: str = ""
     ) -> Answer:
         """Post a request whose answer must have one of these statuses; else raise `Refused`."""

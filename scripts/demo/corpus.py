@@ -38,7 +38,7 @@ def dialogs(language: str) -> Iterator[Dialog]:
     files = []
     for path in sorted((folder() / language).glob("*.yml")):
         # The plain loader: `Yes` and `1066` are texts here, not a truth and a number.
-        document = yaml.load(path.read_text(encoding="utf-8"), yaml.CBaseLoader)  # noqa: S506  # nosec B506
+        document = yaml.load(path.read_text(encoding="utf-8"), yaml.CBaseLoader)  # noqa: S506  # nosec B506 # CBaseLoader makes texts, lists and maps alone
         said = (document or {}).get("conversations") or []
         # Some entries are one text instead of a list of them.
         files.append([(path.stem, [one] if isinstance(one, str) else one) for one in said])

@@ -99,7 +99,7 @@ def _pauses() -> Iterator[float]:
     pause = FIRST_PAUSE_SECONDS
     while True:
         # Spread, so that many clients don't come back at the same moment.
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret hangs on it  # nosec B311
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311 # no secret hangs on it
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
