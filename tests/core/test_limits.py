@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts import services as accounts
+from common import counts
 from common.cache import cache
 from common.limits import MINUTE
 from common.tests.limits import about, key_of, let_pass, says
@@ -43,6 +44,36 @@ def check_refused(response, name, quota, window, wait):
     assert f"Try again in {response['Retry-After']} second" in body["errors"][0]["detail"]
     assert response["RateLimit-Policy"] == f'"{name}";q={quota};w={window}'
     assert response["RateLimit"] == f'"{name}";r=0;t={response["Retry-After"]}'
+
+
+def counted_refusals(name):
+    return counts.total(None).get(("strata_limited_total", (name,)), [0])[0]
+
+
+@pytest.mark.parametrize("way", [{}, BROWSER], ids=["short", "long"])
+def test_each_refusal_is_counted_once_whatever_answers_it(pair, settings, way):
+    ada, bob = pair
+    for setting in ("SENDS", "POLLS", "READS", "WRITES"):
+        setattr(settings, f"LIMIT_{setting}_PER_MINUTE", 1)
+    cache.execute("FLUSHDB")
+    ada.client.post("/get_messages", {"cursor": ada.cursor}, format="json", **way)
+    asked = {
+        "sends": lambda: ada.client.post(
+            "/send_message", {"recipient_id": bob.id, "text": "x"}, format="json", **way
+        ),
+        "polls": lambda: ada.client.post(
+            "/get_messages", {"cursor": ada.cursor}, format="json", **way
+        ),
+        "reads": lambda: ada.client.get("/chats/", **way),
+        "writes": lambda: ada.client.post(
+            "/block_user", {"user_id": bob.id}, format="json", **way
+        ),
+    }  # fmt: skip
+    for name, ask in asked.items():
+        ask()
+        before = counted_refusals(name)
+        assert [ask().status_code for _ in range(3)] == [429] * 3, name
+        assert counted_refusals(name) == before + 3, name
 
 
 @pytest.mark.parametrize("way", [{}, BROWSER], ids=["short", "long"])
