@@ -1,6 +1,7 @@
 """The audit log as CSV: row by row, and without formulas that a spreadsheet would run."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,7 +16,9 @@ COLUMNS = (
     "target_id", "target_name", "reason", "before", "after", "session", "request_id", "hash",
 )  # fmt: skip
 PORTION = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What a formula begins with, as people type it in wide letters too; at the beginning of a cell, and
+# after what a spreadsheet of another country than the comma's takes for the end of one.
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=[^\S\r\n\t]*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n])")
 
 
 class _Line:
@@ -59,4 +62,4 @@ def _cells(entry: Entry) -> Iterable[str]:
 
 def safe(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: such a one gets an apostrophe."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -94,7 +95,7 @@ def test_what_is_shown_is_exported_and_that_is_recorded(browser, entries):
     assert last.after == {"filters": {"action": "ban"}}
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\uff1d"])
 def test_no_cell_is_a_formula(browser, start):
     evil = f'{start}HYPERLINK("http://x","y")'
     record(Action.BAN, target=Target(evil, evil, evil), reason=evil, before={"a": 1})
@@ -103,8 +104,23 @@ def test_no_cell_is_a_formula(browser, start):
         row for row in csv.DictReader(io.StringIO(text, newline="")) if row["action"] == "ban"
     ]
     for name, cell in row.items():
-        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")), name
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", " =", "\uff1d")), name
     assert row["reason"] == f"'{evil}"
+
+
+@pytest.mark.parametrize("evil", ["a;=1+1", "a; =1+1", "a\n=1+1", "a\r\n@x", "a\t-1", "a;\uff1d1"])
+def test_nor_is_one_where_a_semicolon_or_a_line_ends_a_cell(browser, evil):
+    """As for a spreadsheet where the comma is for fractions: it splits at semicolons and lines."""
+    record(Action.BAN, target=Target("group", "1", evil), reason=evil)
+    text = b"".join(browser.get(f"{PAGE}export/").streaming_content).decode()
+    cells = [cell for line in text.splitlines() for cell in re.split(r"[;\t]", line)]
+    assert not [cell for cell in cells if re.match(r"\s*[=+@\uff1d-]", cell)]
+
+
+def test_an_ordinary_reason_is_exported_as_it_is(browser):
+    why = "spam; sells pills, 3 = three times - e-mail: a@b.example"
+    record(Action.BAN, reason=why)
+    assert exported(browser, "?action=ban")[0]["reason"] == why
 
 
 def test_a_long_log_is_exported_in_portions(browser, monkeypatch):
