@@ -133,14 +133,16 @@ def scratch_database() -> Iterator[str]:
 def manage(database: str, *arguments: str) -> str:
     """Run one of our commands on another database, return its output; raises DrillFailed."""
     url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{database}").geturl()
+    others = {"DATABASE_URL": url, "REDIS_URL": _NO_CACHE, "DB_TRANSACTION_TIMEOUT_MS": "0"}
+    # Where ours come from files, those would speak against the others.
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name.removesuffix("_FILE") not in others
+    }
     done = subprocess.run(
         [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
-        env={
-            **os.environ,
-            "DATABASE_URL": url,
-            "REDIS_URL": _NO_CACHE,
-            "DB_TRANSACTION_TIMEOUT_MS": "0",
-        },
+        env={**own, **others},
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,

@@ -1,5 +1,7 @@
 """Drill: a restore is proved, and what a loss would cost is a number."""
 
+import os
+
 import pytest
 from django.db import connection
 
@@ -40,6 +42,18 @@ def test_it_restores_compares_and_says_what_a_loss_would_cost(chat):
     assert 0 < report["lost_seconds"] < 120
     run = DrillRun.objects.get()
     assert (run.ok, run.restored, run.lost) == (True, 30, 1)
+    assert scratch_databases() == 0
+
+
+def test_it_works_where_the_secrets_come_from_files(chat, monkeypatch, tmp_path):
+    for name in ("DATABASE_URL", "REDIS_URL", "S3_SECRET_ACCESS_KEY"):
+        file = tmp_path / name
+        file.write_text(os.environ[name])
+        monkeypatch.delenv(name)
+        monkeypatch.setenv(f"{name}_FILE", str(file))
+    report = drill.drill()
+    assert report["ok"], report
+    assert report["restored"] == 30
     assert scratch_databases() == 0
 
 
