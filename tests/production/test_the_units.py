@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -52,6 +54,33 @@ def test_a_unit_is_confined_and_waits_for_an_orderly_stop(file):
     if "config.process web" in values["ExecStart"] or "worker" in values["ExecStart"]:
         assert values["KillMode"] == "mixed"
         assert int(values["TimeoutStopSec"]) > 3 + 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives up being root")
+def test_where_there_is_no_systemd_a_unit_keeps_what_it_may_do_without_being_root(tmp_path):
+    # The proxy listens on port 443 as an ordinary user.
+    (tmp_path / "ops" / "systemd").mkdir(parents=True)
+    tmp_path.chmod(0o711)
+    shutil.copy(BASE_DIR / "ops" / "run-units", tmp_path / "ops")
+    (tmp_path / "ops" / "systemd" / "one.service").write_text(
+        "[Service]\nUser=nobody\nWorkingDirectory=/\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n"
+        "ExecStart=/bin/cat /proc/self/status\nRestartSec=60\n"
+    )
+    command = [tmp_path / "ops" / "run-units", "--root", tmp_path, "one.service"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    try:
+        said = iter(
+            running.stdout.readline, "run-units: one.service ended (0); it starts again in 60 s\n"
+        )
+        status = dict(line.split(":", 1) for line in said if ":\t" in line)
+    finally:
+        running.terminate()
+        running.wait(30)
+    assert set(status["Uid"].split()) == {str(pwd.getpwnam("nobody").pw_uid)}
+    assert status["Groups"].split() == []
+    # Bit 10, and no other.
+    assert int(status["CapEff"], 16) == int(status["CapAmb"], 16) == 1 << 10
 
 
 def names_in(text):
