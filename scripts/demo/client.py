@@ -17,6 +17,7 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 2.0
 # The server, or what it needs, is away for a moment.
 AWAY = frozenset((502, 503, 504))
+TOO_MANY = 429
 
 
 class Unanswered(Exception):
@@ -24,7 +25,7 @@ class Unanswered(Exception):
 
 
 class Refused(Exception):
-    """An answer that a correct server does not give here."""
+    """An answer that a correct server does not give here, or a limit that is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,10 @@ class Server:
     def call(  # nosec B107 # no token, not one that is known
         self, method: str, path: str, body: dict[str, Any] | None = None, token: str = ""
     ) -> Answer:
-        """Send a request until it is answered; raise `Unanswered` when that takes too long."""
+        """Send a request until it is answered; raise `Unanswered` when that takes too long.
+
+        What a limit refuses is sent again when it says so; raise `Refused` when that is too late.
+        """
         headers = {"Content-Type": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -66,10 +70,19 @@ class Server:
             except urllib3.exceptions.HTTPError as error:
                 problem, wait = str(error), 0.0
             else:
+                wait = float(response.headers.get("Retry-After") or 0)
+                if response.status == TOO_MANY:
+                    if time.monotonic() + wait > deadline:
+                        raise Refused(
+                            f"A limit of this server stops the demo: {method} {path} may be "
+                            f"sent again in {wait:.0f} s. LIMIT_FREE_ADDRESSES says for whom no "
+                            "limit holds."
+                        )
+                    time.sleep(wait)
+                    continue
                 if response.status not in AWAY:
                     return self._answer(path, response)
                 problem = f"status {response.status}"
-                wait = float(response.headers.get("Retry-After") or 0)
             if time.monotonic() > deadline:
                 raise Unanswered(f"{method} {path}: {problem}")
             with self._lock:

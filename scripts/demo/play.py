@@ -107,7 +107,9 @@ class Play:
     def _register(self, language: str, number: int, run: str) -> Inbox:
         name = f"{language}-{number}-{run}"
         shown = f"{language.title()} {number}"
-        answer = self.server.call("POST", "/register", {"username": name, "display_name": shown})
+        answer = self.server.expect(
+            (201, 409), "/register", {"username": name, "display_name": shown}
+        )
         if answer.status == 409:  # noqa: PLR2004
             # Our own, made by a request whose answer was lost.
             name += "-again"
