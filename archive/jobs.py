@@ -6,9 +6,9 @@ but the time: its job is found silent, ends as failed and can be started again.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery import current_app
@@ -20,7 +20,6 @@ from redis import RedisError
 
 from accounts.rights import may, require
 from archive import backup, drill, purge, trim, verify
-from archive.commands import shown
 from archive.models import Job
 from archive.runs import FAILURES, Shower
 from audit import actors
@@ -117,13 +116,39 @@ def run_job(*, job_id: int) -> bool:
         with _progress(job) as shower:
             report = RUNS[job.kind](shower)
         ok = bool(report["ok"])
-        sentence = shown(report).removeprefix("done, ").removeprefix("NOT done, ").capitalize()
+        sentence = in_words(report)
     except (*FAILURES, Refusal, ValueError) as error:
         sentence = " ".join(str(error).split()) or type(error).__name__
         logger.warning("%s: %s", job, sentence)
     finally:
         _end(job, ok, sentence)
     return ok
+
+
+def in_words(report: Mapping[str, Any]) -> str:
+    """Return what a run reports as people read it on a page, without whether all went well."""
+    parts: list[str] = []
+    for key, value in report.items():
+        if key == "failures":
+            parts += value
+        elif isinstance(value, bool):
+            parts += [key.replace("_", " ")] if value and key != "ok" else []
+        elif key != "command":
+            parts.append(f"{key.replace('_', ' ')}: {_in_words(value)}")
+    text = " · ".join(parts)
+    # Not `capitalize`, which makes the rest small: paths and codes are in it.
+    return text[:1].upper() + text[1:]
+
+
+def _in_words(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, int | float):
+        return f"{round(value, 2):,}".removesuffix(".0")
+    try:
+        return f"{datetime.fromisoformat(str(value)).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return str(value)
 
 
 def _end(job: Job, ok: bool, sentence: str) -> None:

@@ -116,11 +116,23 @@ def test_a_failure_is_shown_with_its_sentence(operator, queue, monkeypatch):
 
 
 def test_what_is_wrong_in_the_bucket_makes_it_fail(operator, queue, monkeypatch):
-    wrong = {"ok": False, "wrong": 3, "failures": ["a key: other bytes"]}
+    wrong = {"ok": False, "wrong": 3, "failures": ["A/Key: other bytes"]}
     monkeypatch.setitem(jobs.RUNS, "verify", lambda _: wrong)
     job, _ = jobs.start_job(kind="verify")
     assert not jobs.run_job(job_id=job.pk)
-    assert "Wrong 3, a key: other bytes" in progress(operator, job)
+    assert "Wrong: 3 · A/Key: other bytes" in progress(operator, job)
+
+
+def test_a_report_is_told_as_people_read_it():
+    report = {
+        "command": "purge", "ok": True, "dry_run": False, "interrupted": True,
+        "before": "2026-08-26T13:07:24.491816+00:00", "oldest": None, "deleted": 12345,
+        "seconds": 5.5589, "sample": 1.0,
+    }  # fmt: skip
+    assert jobs.in_words(report) == (
+        "Interrupted · before: 2026-08-26 13:07 UTC · oldest: none · deleted: 12,345 · "
+        "seconds: 5.56 · sample: 1"
+    )
 
 
 def test_a_defect_ends_it_too(queue, monkeypatch):
