@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
 
-from accounts.authentication import admit_token
+from accounts.authentication import admit_token, refuse_token
 from common.fields import StrictCharField
 from common.limits import SENDS
 from common.quick import Quick, json_response, plain_body, plain_id
@@ -107,6 +107,7 @@ class SendView(Quick, Verb):
             return None
         sender_id, taken = admit_token(token, SENDS, request.META)
         if sender_id is None:
+            refuse_token(token)
             return None
         headers = None
         if taken is not None:

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import tokens
-from accounts.authentication import authenticate_token
+from accounts.authentication import authenticate_token, refuse_token
 from common.cache import CacheUnavailable
 from common.context import current
 from common.counts import Histogram
@@ -165,8 +165,11 @@ def _ask_cache(cursor: Cursor, token: str, limit: Asked) -> tuple[Sequence[Any],
     for number, position in cursor.positions.items():
         args += (number, position)
     found = scripts.poll(keys, args)
-    if found[0] == b"who" and authenticate_token(token) is not None:
-        found = scripts.poll(keys, args)
+    if found[0] == b"who":
+        if authenticate_token(token) is None:
+            refuse_token(token)
+        else:
+            found = scripts.poll(keys, args)
     return found, nonce
 
 

@@ -118,3 +118,26 @@ def test_a_wide_group_among_thousands_of_chats_is_heard_of(sweeper, monkeypatch)
     bob.drain()
     ada.tell(group_id, "news")
     assert bob.drain() == ["news"]
+
+
+@pytest.mark.parametrize("route", ["send", "poll", "page", "list"])
+def test_a_bad_token_costs_one_statement_whatever_the_route(people, route):
+    ada, bob = people
+    chat_id = bob.received[0][0]
+    ask = {
+        "send": lambda: bob.post("/send_message", recipient_id=ada.id, text="hi"),
+        "poll": lambda: bob.post("/get_messages", cursor=bob.cursor),
+        "page": lambda: bob.client.get(f"/chats/{chat_id}/messages/"),
+        "list": lambda: bob.client.get("/chats/"),
+    }[route]
+    ask()
+    good = bob.client._credentials["HTTP_AUTHORIZATION"]
+    bob.client.credentials(HTTP_AUTHORIZATION=f"Bearer {'x' * 43}")
+    with counted() as cost:
+        answer = ask()
+    assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.json()["errors"][0]["code"] == "authentication_failed"
+    assert cost()[0] == 1
+    # White space before a token is none of it, either way.
+    bob.client.credentials(HTTP_AUTHORIZATION=good.replace(" ", "   "))
+    assert ask().status_code in {200, 201}
