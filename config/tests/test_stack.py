@@ -200,22 +200,24 @@ def test_a_folder_or_a_port_in_use_is_refused(live_stack, tmp_path):
 def test_whatever_dies_comes_back(live_stack):
     remember(live_stack, "kept")
     for name in ("web", "valkey", "postgres", "s3", "worker", "beat", "sweeper"):
-        before = live_stack.pid(name)
+        killed = live_stack.family(name)[0]
         live_stack.kill(name)
-        assert serves(live_stack, 15), name
         # One that was just killed may still be dying.
-        deadline = time.monotonic() + 15
-        while live_stack.pid(name) == before and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert live_stack.pid(name) != before
+        wait_for_ends([killed], 5)
+        assert serves(live_stack, 15), name
+        assert live_stack.pid(name) != killed.pid
     # The web server's workers, without their parent.
     for process in live_stack.family("web")[1:]:
         process.kill()
     assert serves(live_stack, 15)
 
     deadline = time.monotonic() + 20
-    while "s3 serves again" not in live_stack.output() and time.monotonic() < deadline:
+    back = {f"{name} serves again" for name in ("postgres", "valkey", "s3")}
+    while (missing := {one for one in back if one not in live_stack.output()}) and (
+        time.monotonic() < deadline
+    ):
         time.sleep(0.1)
+    assert not missing
     assert remembered(live_stack) == ["kept"]
 
 
