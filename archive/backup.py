@@ -78,6 +78,7 @@ def backup(
     def hour_done(messages: int) -> None:
         tally.add(hours=1, messages=messages)
         shower.advance(messages)
+        tally.go_on()
 
     def act(target: Target) -> None:
         backup_chat(target.chat, cutoff, patient, writers, Progress(written, hour_done))

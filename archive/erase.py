@@ -248,7 +248,12 @@ def _erase_rows(chat: Chat, user_id: UUID) -> None:
         with transaction.atomic():
             Chat.objects.select_for_update(no_key=True).get(pk=chat.pk)
             Message.objects.filter(pk__in=some).update(**NO_TEXT)
-    TrimmedSend.objects.filter(chat=chat.pk, sender=user_id).update(digest=None)
+    kept, after = TrimmedSend.objects.filter(chat=chat.pk, sender=user_id), ""
+    while sends := list(
+        kept.filter(client_id__gt=after).order_by("client_id").values("pk", "client_id")[:BATCH]
+    ):
+        TrimmedSend.objects.filter(pk__in=[one["pk"] for one in sends]).update(digest=None)
+        after = sends[-1]["client_id"]
     forget_chat(chat.number)
 
 

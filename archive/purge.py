@@ -25,7 +25,7 @@ from archive.runs import Shower, Silent, Tally, side_by_side
 from archive.sql import read_sql
 from archive.steps import step
 from archive.store import DELETE_AT_ONCE, patient
-from archive.trim import settle_start
+from archive.trim import forget_sends, settle_start
 from common.database import row, rows
 from messaging.telling import forget_chat
 from messaging.tiers import Chat
@@ -120,9 +120,12 @@ def purge_chat(chat: Chat, before: datetime, lock: ChatLock, tally: Tally) -> in
     step("purge.hidden")
     if moved:
         forget_chat(chat.number)
+    # Before the objects' rows go: while there are some, a run that dies here is gone on with.
+    forget_sends(chat.id)
     due = HourObject.objects.filter(segment__chat=chat.id, segment__hour__lte=before - HOUR)
     deleted = 0
     while some := list(due.select_related("segment").order_by("pk")[:DELETE_AT_ONCE]):
+        tally.go_on()
         lock.check()
         patient.delete(key_of(one.user_id, hour_from(one.segment.hour), chat.id) for one in some)
         step("purge.deleted")

@@ -70,8 +70,8 @@ def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> 
 
     Until then nobody can write to it: there are no memberships, and a private chat without a
     message takes none. One of which the bucket has no message any more goes on where it was. What
-    is there already stays. Raises Contradiction, Busy, LockLost, Damaged, ArchiveUnavailable and
-    database errors.
+    is there already stays. Raises Contradiction, Busy, LockLost, Damaged, ArchiveUnavailable,
+    Stopped and database errors.
     """
     chat_id, last_seq, members = listed
     found = rows(_NUMBER, (chat_id,))
@@ -152,6 +152,7 @@ class _Messages:
         """Copy an hour's messages; return how many."""
         lines, count, bounds = hour.lines(), 0, _Bounds()
         while some := list(islice(lines, PORTION)):
+            self._tally.go_on()
             if some[0][0] <= self._last:
                 raise Damaged(f"two hours have a message {some[0][0]}")
             copy.write("".join(self._rows(some, bounds)))

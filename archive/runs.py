@@ -26,11 +26,18 @@ FAILURES = (ArchiveUnavailable, Missing, Damaged, Busy, LockLost, DatabaseError)
 T = TypeVar("T")
 
 
+class Stopped(Exception):
+    """The run is to end: what is recorded stands, and the rest is the next run's."""
+
+
 def reason_of(error: BaseException) -> str:
     """Return what went wrong as a line for whoever runs this; with what the bucket said of it."""
     if isinstance(error, ArchiveUnavailable) and error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if "RequestTimeTooSkewed" in reason:
+        reason += " The clock of the machine that this runs on is wrong: set it, and run it again."
+    return reason
 
 
 class Shower(Protocol):
@@ -61,6 +68,8 @@ class Tally:
     failures: list[str] = field(default_factory=list)
     failed: int = 0
     started: float = field(default_factory=time.monotonic)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the run is to end, as by Ctrl-C."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _in_a_row: int = 0
 
@@ -69,6 +78,11 @@ class Tally:
         with self._lock:
             for name, number in more.items():
                 self.counts[name] = self.counts.get(name, 0) + number
+
+    def go_on(self) -> None:
+        """Raise Stopped when the run is to end; asked wherever nothing is half-done."""
+        if self.stopping.is_set():
+            raise Stopped
 
     def done(self) -> None:
         """Note that something went well."""
@@ -112,18 +126,10 @@ def side_by_side(
 ) -> None:
     """Act on each item, some at once; what fails of the known ways is noted, the rest raised.
 
-    On Ctrl-C no further one is begun, and those under way are waited for.
+    On Ctrl-C no further one is begun, and those under way are waited for until they ask whether
+    to go on.
     """
     threads = threads or settings.ARCHIVE_THREADS
-
-    def run(item: T) -> None:
-        try:
-            act(item)
-        except FAILURES as error:
-            tally.fail_item(item, error)
-            let_go()
-        else:
-            tally.done()
 
     under_way: set[Future[None]] = set()
     with Crew(threads, "chats") as crew:
@@ -132,13 +138,28 @@ def side_by_side(
                 if tally.hopeless:
                     tally.counts["given_up"] = 1
                     break
-                under_way.add(crew.submit(run, item))
+                under_way.add(crew.submit(_act, act, item, tally))
                 if len(under_way) >= threads * 2:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in done:
                         future.result()
             for future in under_way:
                 future.result()
+        except BaseException:
+            tally.stopping.set()
+            raise
         finally:
             for future in under_way:
                 future.cancel()
+
+
+def _act(act: Callable[[T], None], item: T, tally: Tally) -> None:
+    try:
+        act(item)
+    except FAILURES as error:
+        tally.fail_item(item, error)
+        let_go()
+    except Stopped:
+        logger.info("%s: left for the next run", item)
+    else:
+        tally.done()

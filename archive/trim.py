@@ -30,6 +30,7 @@ _CHATS = read_sql("chats_to_trim.sql")
 _SEGMENT = read_sql("segment_to_trim.sql")
 _KEEP_CLIENT_IDS = read_sql("keep_client_ids.sql")
 _SETTLE_START = read_sql("settle_start.sql")
+_FORGET_SENDS = read_sql("forget_sends.sql")
 BATCH = 500
 SMALLEST_BATCH = 10
 LONGEST_SECONDS = 0.1
@@ -67,7 +68,10 @@ def targets() -> Iterator[Target]:
 
 
 def trim_chat(target: Target, lock: ChatLock, tally: Tally) -> int:
-    """Trim a chat, segment by segment, as far as it is safe; return how many messages left."""
+    """Trim a chat, segment by segment, as far as it is safe; return how many messages left.
+
+    Raises Stopped between batches.
+    """
     trimmed, chat, batch = 0, target.chat, Batch()
     while found := rows(_SEGMENT, {"chat": chat.id, "keep": settings.DB_MESSAGES_PER_CHAT}):
         segment_id, purged, first, until = found[0]
@@ -75,6 +79,7 @@ def trim_chat(target: Target, lock: ChatLock, tally: Tally) -> int:
             break
         low = first
         while low <= until:
+            tally.go_on()
             high = min(low + batch.size - 1, until)
             with batch.timed():
                 _trim_batch(chat, low, high, lock, purged=purged)
@@ -138,6 +143,7 @@ def _trim_batch(chat: Chat, first: int, last: int, lock: ChatLock, *, purged: bo
         moved = purged and settle_start(chat.id)
         step("trim.inside")
     if moved:
+        forget_sends(chat.id)
         forget_chat(chat.number)
     step("trim.after")
 
@@ -146,3 +152,10 @@ def settle_start(chat_id: UUID) -> bool:
     """Move a chat's start to what is still held somewhere; return whether it moved."""
     with transaction.atomic():
         return bool(rows(_SETTLE_START, {"chat": chat_id}))
+
+
+def forget_sends(chat_id: UUID) -> None:
+    """Forget what the client_ids before a chat's start stood for, a batch a transaction."""
+    after = 0
+    while found := rows(_FORGET_SENDS, {"chat": chat_id, "after": after, "most": BATCH}):
+        (after,) = found[0]

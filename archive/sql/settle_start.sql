@@ -1,5 +1,5 @@
 -- Moves a chat's start to the first seq that any tier still holds, and forgets what lies before it:
--- the purged segments whose messages have left the database too, and what their client_ids meant.
+-- the purged segments whose messages have left the database too.
 -- Returns whether the start moved.
 WITH held AS (
   SELECT c.id, c.start_seq, c.db_seq,
@@ -8,8 +8,6 @@ WITH held AS (
              WHERE s.chat_id = c.id AND s.purged_at IS NULL AND s.first_seq < c.db_seq),
            c.db_seq)) AS begins
     FROM messaging_chat c WHERE c.id = %(chat)s
-), forgotten AS (
-  DELETE FROM messaging_trimmedsend t USING held WHERE t.chat_id = held.id AND t.seq < held.begins
 ), gone AS (
   DELETE FROM archive_segment s USING held
    WHERE s.chat_id = held.id AND s.purged_at IS NOT NULL AND s.last_seq < held.db_seq

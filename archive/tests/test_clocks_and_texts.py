@@ -84,6 +84,7 @@ def test_a_worker_whose_clock_is_wrong_takes_the_right_hours(people, offset):
         # A store refuses what is signed by a clock more than a quarter of an hour off: that is
         # said, and nothing recorded.
         assert "RequestTimeTooSkewed" in " ".join(report["failures"])
+        assert all("clock of the machine" in failure for failure in report["failures"])
         assert not Segment.objects.exists()
         assert command("backup").returncode == 0
         assert [m["seq"] for m in in_bucket(ada, chat_id)][:20] == list(range(1, 21))

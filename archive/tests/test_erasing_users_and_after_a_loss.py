@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from archive import backup as backups
@@ -19,6 +21,7 @@ from archive.tests.world import (
     date,
     every,
     in_bucket,
+    moment,
     overwrite,
     read,
     talk,
@@ -26,7 +29,7 @@ from archive.tests.world import (
 )
 from archive.verify import verify
 from common.errors import NotFound
-from messaging.models import Message
+from messaging.models import Chat, Message, TrimmedSend
 from tests.core.people import Person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,6 +108,24 @@ def test_a_users_texts_go_from_everybodys_copies_if_asked(world):
     kept = read(next(key for key in keys(f"{bob.id}/") if key.endswith(str(other))))["raw"]
     assert kept == untouched
     assert erase.erase_user(user_id=ada.id, texts=True)["ok"], "again"
+
+
+def test_what_their_client_ids_stood_for_is_forgotten_some_at_a_time(world, monkeypatch):
+    ada, bob, _, private, *_ = world
+    TrimmedSend.objects.all().delete()
+    TrimmedSend.objects.bulk_create(
+        TrimmedSend(chat_id=private, seq=1000 + n, sender_id=person.id, client_id=f"{n % 7}-{n}",
+                    sent_at=moment("2026-01-07 03:00:00"), digest=b"x" * 32)
+        for n, person in enumerate([ada, bob] * 20)
+    )  # fmt: skip
+    monkeypatch.setattr(erase, "BATCH", 3)
+    with CaptureQueriesContext(connection) as asked:
+        erase._erase_rows(Chat.objects.get(pk=private), ada.id)
+    changes = [one for one in asked if 'UPDATE "messaging_trimmedsend"' in one["sql"]]
+    assert len(changes) == 7
+    left = TrimmedSend.objects.filter(digest__isnull=False)
+    assert set(left.values_list("sender", flat=True)) == {bob.id}
+    assert left.count() == 20
 
 
 def test_it_may_be_asked_for_after_the_account_is_gone(world):

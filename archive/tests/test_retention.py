@@ -4,15 +4,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from archive import backup as backups
 from archive import purge, store, trim
+from archive.locks import chat_lock
 from archive.models import HourObject, RetentionRun, Segment
+from archive.runs import Tally
 from archive.tests.conftest import keys
 from archive.tests.world import add, command, date, every, moment, read, remove, talk, told
 from common.cache import cache
 from common.tests.servers import at_once
 from messaging.models import Chat, Message, TrimmedSend
+from messaging.tiers import Chat as ChatName
 from tests.core.people import Person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -105,6 +109,24 @@ def test_killed_at_every_step(settings):
     assert told(bob, chat_id) == before[18:]
     assert HourObject.objects.count() == 8
     assert RetentionRun.objects.filter(finished_at=None).count() == 5
+    assert not TrimmedSend.objects.filter(seq__lt=19).exists()
+    assert TrimmedSend.objects.filter(seq__gte=19).exists()
+
+
+def test_what_client_ids_stood_for_goes_some_at_a_time(chat, monkeypatch):
+    _, _, chat_id = chat
+    trim.trim()
+    gone, kept = (TrimmedSend.objects.filter(**{f"seq__{way}": 19}) for way in ("lt", "gte"))
+    going, left = gone.count(), kept.count()
+    assert going > 8
+    monkeypatch.setattr(trim, "BATCH", 5)
+    number = Chat.objects.get().number
+    before = moment("2026-01-07 06:30:00")
+    with chat_lock(number) as lock, CaptureQueriesContext(connection) as asked:
+        purge.purge_chat(ChatName(chat_id, number), before, lock, Tally())
+    deletes = [one for one in asked if "DELETE FROM messaging_trimmedsend" in one["sql"]]
+    assert len(deletes) == going // 5 + (going % 5 > 0) + 1
+    assert (gone.count(), kept.count()) == (0, left)
 
 
 def test_strays_are_reported_and_removed_only_past_retention(chat):
