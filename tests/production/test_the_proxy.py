@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -104,6 +105,26 @@ def test_prometheus_gets_each_web_server_s_figures_inside(deployment):
 def endless():
     for _ in range(64):
         yield b" " * 65536
+
+
+def test_every_body_over_the_limit_is_refused_before_a_web_server_hears_of_it(http):
+    """A web server that answers while the proxy still writes would make it a 503 now and then."""
+    told = Counter()
+    for _ in range(100):
+        with contextlib.suppress(httpx.RemoteProtocolError, httpx.WriteError, httpx.ReadError):
+            told[
+                http.post(
+                    "/register",
+                    content=b" " * 1_048_577,
+                    headers={"Content-Type": "application/json"},
+                ).status_code
+            ] += 1
+    assert set(told) == {413}
+    assert told[413] > 50
+    exactly = http.post(
+        "/register", content=b" " * 1_048_576, headers={"Content-Type": "application/json"}
+    )
+    assert exactly.status_code == 400
 
 
 @pytest.mark.parametrize("body", [b" " * 1_048_577, endless], ids=["one over", "of no length"])
