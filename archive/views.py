@@ -105,11 +105,31 @@ class ArchiveViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSe
 
 
 def fetched(entry: HourObject) -> IO[bytes]:
-    """Return an object's bytes after comparing their digest; raises ArchiveUnavailable."""
+    """Return an object's bytes after comparing their digest; raises ArchiveUnavailable.
+
+    A read that breaks off is tried once more, as for a page.
+    """
     # Here, as boto3 takes 17 MB that a worker which never reads the archive need not have.
     from archive import store  # noqa: PLC0415
 
     store.brisk.check_awake()
+    for attempt in (1, 2):
+        try:
+            return _whole(entry)
+        except (store.Missing, Damaged) as error:
+            raise store.ArchiveUnavailable from error
+        except store.ArchiveUnavailable:
+            if attempt == 1:
+                continue
+            store.brisk.failed()
+            raise
+    raise store.ArchiveUnavailable
+
+
+def _whole(entry: HourObject) -> IO[bytes]:
+    """Read an object into a file; raises Missing, Damaged, ArchiveUnavailable."""
+    from archive import store  # noqa: PLC0415
+
     key = key_of(entry.user_id, hour_from(entry.segment.hour), entry.segment.chat_id)
     file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when sent
     sha = hashlib.sha256()
@@ -122,17 +142,11 @@ def fetched(entry: HourObject) -> IO[bytes]:
             file.write(chunk)
             yield chunk
 
-    try:
-        for plain in plain_chunks(kept()):
-            sha.update(plain)
-        digests = {bytes(digest) for digest in (entry.sha256, entry.next_sha256) if digest}
-        if sha.digest() not in digests:
-            raise Damaged(f"{key} is not what was written")  # noqa: TRY301
-    except (store.Missing, Damaged) as error:
-        raise store.ArchiveUnavailable from error
-    except store.ArchiveUnavailable:
-        store.brisk.failed()
-        raise
+    for plain in plain_chunks(kept()):
+        sha.update(plain)
+    digests = {bytes(digest) for digest in (entry.sha256, entry.next_sha256) if digest}
+    if sha.digest() not in digests:
+        raise Damaged(f"{key} is not what was written")
     file.seek(0)
     return file
 

@@ -26,6 +26,7 @@ from archive.tests.world import (
     talk,
     told,
 )
+from common.cache import cache
 from messaging.models import Message
 from tests.core.people import Person
 
@@ -116,6 +117,30 @@ def test_a_page_is_right_or_a_503_whatever_the_store_does(chat, what):
     assert refused.json()["errors"][0]["code"] == "archive_unavailable"
     assert "Retry-After" in refused
     assert ada.client.get(url).json()["results"] == before
+
+
+@pytest.mark.parametrize("what", ["error", "drop", "cut"])
+def test_a_page_or_a_download_that_breaks_off_once_is_whole_all_the_same(chat, what):
+    ada, _, chat_id = chat
+    before = told(ada, chat_id)
+    backups.backup()
+    cut_rows(chat_id, 9)
+    (path, *_) = (one["path"] for one in ada.client.get("/archive/").json()["results"])
+    whole = b"".join(ada.client.get(f"/archive/{path}").streaming_content)
+    for url in (f"/chats/{chat_id}/messages/?limit=50", f"/archive/{path}"):
+        harms = iter([what])
+        cache.execute("FLUSHDB")
+        with (
+            bad_network(lambda *_, harms=harms: next(harms, None)) as address,
+            brisk_at(address),
+        ):
+            answer = ada.client.get(url)
+        assert answer.status_code == 200
+        if answer.streaming:
+            assert b"".join(answer.streaming_content) == whole
+        else:
+            assert answer.json()["results"] == before
+        assert next(harms, None) is None
 
 
 @pytest.fixture
