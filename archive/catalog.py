@@ -81,6 +81,10 @@ class Catalog:
         """Return how many chats have objects."""
         return int(self._rows.execute("SELECT count(DISTINCT chat) FROM object").fetchone()[0])
 
+    def objects_count(self) -> int:
+        """Return how many objects there are."""
+        return int(self._rows.execute("SELECT count(*) FROM object").fetchone()[0])
+
     def unlisted(self) -> Iterator[UUID]:
         """Yield the chats that have objects but are not in the snapshot."""
         found = self._rows.execute(

@@ -94,9 +94,9 @@ def restore(
     hour = snapshot.newest(patient)
     if hour is None:
         raise NothingToRestore
-    tally.add(users=0, blocks=0, chats=0, memberships=0, messages=0, damaged=0)
     selection = Selection(hour, chat_id=chat_id, user_id=user_id)
-    if selection.chats is not None and not selection.chats:
+    if selection.chats is not None and not (selection.chats and selection.users):
+        # No user of that id is in a chat, or nobody is in a chat of that id.
         raise NothingToRestore
     with Catalog() as catalog, Crew(settings.ARCHIVE_THREADS, "objects") as crew:
         if selection.chats is None or selection.users is None:
@@ -106,8 +106,12 @@ def restore(
             catalog.add(patient, [f"{user}/" for user in sorted(selection.users)], wanted)
         base = {"command": "restore", "snapshot": hour_start(hour).isoformat()}
         if dry_run:
-            tally.add(chats=catalog.chats_count())
+            # What the bucket has, whatever the database has of it; to count messages is to read it.
+            for table in ("users", "blocks", "memberships"):
+                tally.add(**{table: sum(map(len, selection.portions(table)))})
+            tally.add(chats=catalog.chats_count(), objects=catalog.objects_count())
             return {**base, "dry_run": True, **tally.report()}
+        tally.add(users=0, blocks=0, chats=0, memberships=0, messages=0, damaged=0)
         _accounts_and_chats(selection, catalog, tally)
         shower.total(catalog.listed_count())
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import DatabaseError
+from psycopg import errors
 
 from archive.hours import Damaged
 from archive.locks import Busy, LockLost
@@ -34,6 +35,8 @@ def reason_of(error: BaseException) -> str:
     """Return what went wrong as a line for whoever runs this; with what the bucket said of it."""
     if isinstance(error, ArchiveUnavailable) and error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error.__cause__, errors.UndefinedTable):
+        return "the database has not this release's tables: run migrate first"
     reason = " ".join(str(error).split()) or type(error).__name__
     if "RequestTimeTooSkewed" in reason:
         reason += " The clock of the machine that this runs on is wrong: set it, and run it again."

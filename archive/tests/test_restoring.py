@@ -1,14 +1,16 @@
 """Restore: from the bucket alone, everything comes back as it was, as often as it is run."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 
 from accounts.models import Block, Token, User
 from archive import backup as backups
 from archive import restore, store, trim
 from archive.models import HourObject, Segment, Watermark
+from archive.runs import reason_of
 from archive.tests.conftest import keys
 from archive.tests.world import (
     add,
@@ -24,6 +26,7 @@ from archive.tests.world import (
 )
 from archive.verify import verify
 from common.cache import cache
+from common.database import rows
 from messaging.models import Chat, LogState, Membership, Message
 from tests.core.people import Person
 
@@ -212,9 +215,27 @@ def test_an_empty_bucket_is_no_backup():
         restore.restore()
 
 
-def test_a_dry_run_writes_nothing(world):
+def test_what_the_bucket_has_nothing_of_is_not_done(world):
+    for what in ({"chat_id": uuid4()}, {"user_id": uuid4()}):
+        with pytest.raises(restore.NothingToRestore):
+            restore.restore(**what)
+    done = command("restore", "--chat", str(uuid4()))
+    assert done.returncode == 1
+    assert done.stderr.endswith("restore: the bucket holds no such thing, or no whole snapshot.\n")
+
+
+def test_a_database_without_tables_is_told_what_it_needs():
+    with pytest.raises(ProgrammingError) as raised, transaction.atomic():
+        rows("SELECT FROM of_another_release", ())
+    assert reason_of(raised.value).endswith("run migrate first")
+
+
+def test_a_dry_run_says_what_the_bucket_has_and_writes_nothing(world):
+    there = User.objects.count(), Membership.objects.count(), HourObject.objects.count()
     wipe()
-    assert restore.restore(dry_run=True)["chats"] == 2
+    report = restore.restore(dry_run=True)
+    assert report["chats"] == 2
+    assert (report["users"], report["memberships"], report["objects"]) == there
     assert not User.objects.exists()
     assert not Segment.objects.exists()
     assert read(keys("_system/")[0])["messages"]

@@ -42,7 +42,7 @@ class Valkey(Server):
     def environment(self) -> dict[str, str]:
         """Return REDIS_URL."""
         password = self.secrets["valkey_password"]
-        return {self.variable: f"redis://:{password}@127.0.0.1:{self.port}/0"}
+        return {self.variable: f"redis://default:{password}@127.0.0.1:{self.port}/0"}
 
     def program(self) -> Program:
         """Return the server's program."""

@@ -1,6 +1,7 @@
 """The servers' handles: what fault tests do to PostgreSQL and Valkey, and what must survive it."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,18 @@ import redis
 from config import options
 from config.stack.servers import LocalServers
 from config.tests.test_refusals import as_nobody
+
+CLI = shutil.which("valkey-cli") or shutil.which("redis-cli")
+
+
+@pytest.mark.skipif(CLI is None, reason="for who has valkey-cli or redis-cli")
+def test_the_cache_s_address_is_one_for_the_command_line_too(servers):
+    # Without a user's name in it these send an empty one, which the server refuses.
+    url = servers.environment()["REDIS_URL"]
+    done = subprocess.run(
+        [CLI, "--no-auth-warning", "-u", url, "ping"], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("PONG\n", "")
 
 
 def test_it_stops_kills_pauses_and_starts_each_server(open_folder):
