@@ -19,6 +19,7 @@ CLI = shutil.which("valkey-cli") or shutil.which("redis-cli")
 @pytest.mark.skipif(CLI is None, reason="for who has valkey-cli or redis-cli")
 def test_the_cache_s_address_is_one_for_the_command_line_too(servers):
     # Without a user's name in it these send an empty one, which the server refuses.
+    assert CLI is not None
     url = servers.environment()["REDIS_URL"]
     done = subprocess.run(
         [CLI, "--no-auth-warning", "-u", url, "ping"], capture_output=True, text=True, check=False

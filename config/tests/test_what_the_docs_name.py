@@ -143,7 +143,8 @@ def commands(page: Path) -> Iterator[list[str]]:
             r"(?:manage\.py|ops/manage|(?:run --rm web-1|process) manage) (\w.*)", line
         )
         if found and not found[1].startswith("…"):
-            yield re.split(r"[;|&]| \[| …", found[1])[0].split()
+            # What comes after -- is another program's.
+            yield re.split(r"[;|&]| \[| …| -- ", found[1])[0].split()
         elif line.partition(" ")[0] in ours and " -" in line:
             # In passing: `verify --repair`.
             yield line.split()
