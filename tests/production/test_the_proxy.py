@@ -109,7 +109,7 @@ def endless():
 
 def test_every_body_over_the_limit_is_refused_before_a_web_server_hears_of_it(http):
     """A web server that answers while the proxy still writes would make it a 503 now and then."""
-    told = Counter()
+    told: Counter[int] = Counter()
     for _ in range(100):
         with contextlib.suppress(httpx.RemoteProtocolError, httpx.WriteError, httpx.ReadError):
             told[
