@@ -24,6 +24,7 @@ from rest_framework.utils.breadcrumbs import get_breadcrumbs
 from common.fields import StrictIntegerField, StrictUUIDField, UUIDListField
 from common.ids import parse_id
 from common.renderers import JSONRenderer, dumps
+from common.words import is_long
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
@@ -32,6 +33,10 @@ POLICY = (
 REFUSED = 400
 FAILED = 500
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
+WORDS = {"text", "comment", "name", "display_name"}
+"""What people write at some length."""
 
 
 @dataclass(slots=True)
@@ -268,7 +273,10 @@ def cell(name: str, value: Any) -> Cell:
         return Cell(name, "time", format_html('<time title="{}">{}</time>', value, shown))
     if isinstance(value, int | float):
         return Cell(name, "number", format_html("{}", value))
-    return Cell(name, "words" if name == "text" else "word", format_html("{}", value))
+    kind = "word"
+    if name in WORDS:
+        kind = "words long" if is_long(str(value)) else "words"
+    return Cell(name, kind, format_html("{}", value))
 
 
 def an_id(value: str) -> SafeString:

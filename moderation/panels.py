@@ -14,11 +14,12 @@ from audit import actors
 from audit.actors import Actor
 from common.deeds import Panel, Table, link, offer, permitted, tag
 from common.errors import Forbidden, NotFound, Unavailable
+from common.words import is_long
 from messaging.models import Chat
 from moderation import context, glass
 from moderation.cases import cases_for
 from moderation.models import BreakGlass, Case, Kind, Measure, Redaction, State, done_about
-from moderation.reading import ChatPage, is_long
+from moderation.reading import ChatPage
 
 SHOWN = 20
 EXCERPT = 80

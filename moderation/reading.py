@@ -15,17 +15,11 @@ from django.db.models import Q
 from accounts.models import User
 from archive.models import ErasedUser
 from common.errors import NotFound, Unavailable
+from common.words import is_long
 from messaging.models import Chat, Membership
 from messaging.tiers import Chat as TierChat
 from messaging.tiers import Span, read, staircase
 from messaging.wire import Line
-
-LONG_CHARS, LONG_LINES = 250, 8
-
-
-def is_long(text: str) -> bool:
-    """Say whether a text may need more room than a page gives it."""
-    return len(text) > LONG_CHARS or text.count("\n") > LONG_LINES
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,3 +135,27 @@ def test_what_people_write_is_text_on_every_page(browse: Browse, person: Registe
         watched.go(path)
         assert "owned" not in watched.page.title()
         expect(watched.page.get_by_text("<img src=x").first).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_people_write_keeps_to_its_own_place(
+    browse: Browse, person: Register, width: int
+) -> None:
+    ann, ben = person("ann"), person("ben")
+    for text in ("x\n" * 1000, "y" * 4000, f"a{chr(0x301) * 1000}"):
+        chat = ann.send(ben, text).ok(201)["chat_id"]
+    ann.group(ben, name="M" * 100)
+    watched = browse()
+    watched.page.set_viewport_size({"width": width, "height": 900})
+    log_in(watched, ben)
+    watched.go(f"/chats/{chat}/messages/")
+    heights = watched.page.locator("td.words").evaluate_all("its => its.map(it => it.clientHeight)")
+    assert len(heights) == 3
+    assert max(heights) < 400
+    cells = watched.page.locator("td").evaluate_all(
+        "its => its.map(it => getComputedStyle(it).overflowY)"
+    )
+    assert set(cells) == {"clip"}
+    watched.check()
+    watched.go("/groups/")
+    watched.check()
