@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from common.errors import RETRY_AFTER_SECONDS, BodyTooLarge, DatabaseUnavailable, Refusal
@@ -32,11 +33,26 @@ TITLES = {
 }
 
 
+def _admin_of(request: HttpRequest) -> str:
+    """Return the path of the admin where the request was for a page of it, else an empty text."""
+    try:
+        admin = reverse("admin:index")
+    except NoReverseMatch:
+        return ""
+    return admin if request.path.startswith(admin) else ""
+
+
 def answer(request: HttpRequest, *, status: int, code: str, detail: str) -> HttpResponse:
     """Return an error in the one shape, as a page when the client prefers HTML."""
     if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
         page = render_to_string(
-            "common/error.html", {"title": TITLES[status], "detail": detail, "status": status}
+            "common/error.html",
+            {
+                "title": TITLES[status],
+                "detail": detail,
+                "status": status,
+                "back": _admin_of(request),
+            },
         )
         response = HttpResponse(page, status=status)
     else:

@@ -268,7 +268,7 @@ class BreakGlassAdmin(OfChatsAndUsersAdmin):
     list_display_links = ("opened",)
     list_select_related = ("opened_by", "chat")
     fields = (
-        *("state", "chat_id", "opened_by", "reason", "opened_at", "expires_at", "closed_at"),
+        *("state", "where", "opened_by", "reason", "opened_at", "expires_at", "closed_at"),
         "pages_read",
     )
     readonly_fields = fields
@@ -282,6 +282,11 @@ class BreakGlassAdmin(OfChatsAndUsersAdmin):
     def opened(self, glass: BreakGlass) -> str:
         """Return when."""
         return f"{glass.opened_at:%Y-%m-%d %H:%M}"
+
+    @admin.display(description="chat")
+    def where(self, glass: BreakGlass) -> SafeString:
+        """Return the chat, whose page says who is in it."""
+        return chat_link(glass.chat)
 
     @admin.display(description="state")
     def state(self, glass: BreakGlass) -> SafeString:

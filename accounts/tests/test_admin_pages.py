@@ -368,3 +368,13 @@ def test_what_is_done_here_is_in_the_audit_log_under_the_doer_s_name(moderator):
     assert [entry.action for entry in done] == ["revoke_tokens", "ban", "unban", "lift_block"]
     assert {(entry.actor_name, entry.address) for entry in done} == {("moderator", "127.0.0.1")}
     assert done[3].target_name == "ada blocks bob"
+
+
+def test_from_a_page_that_is_refused_the_way_leads_back_to_the_admin():
+    client = Client()
+    client.force_login(User.objects.create_user("staff", is_staff=True))
+    refused = client.get("/admin/audit/entry/", HTTP_ACCEPT="text/html")
+    assert refused.status_code == 403
+    assert b'<a href="/admin/">Back to the admin</a>' in refused.content
+    elsewhere = client.get("/nowhere/", HTTP_ACCEPT="text/html")
+    assert b'<a href="/">To the start page</a>' in elsewhere.content

@@ -319,6 +319,12 @@ def test_a_private_chat_is_read_through_broken_glass(browser, private):
     assert "secret" not in text_of(browser.get(answer["Location"]))
 
 
+def test_broken_glass_leads_to_the_chat(browser, private):
+    opened = open_glass(browser, private)["Location"]
+    source = browser.get(opened).content.decode()
+    assert f'href="/admin/messaging/chat/{private}/change/"' in source
+
+
 def test_a_short_reason_is_sent_back(browser, private):
     answer = open_glass(browser, private, "because")
     assert answer.status_code == 200
