@@ -83,6 +83,30 @@ def test_where_there_is_no_systemd_a_unit_keeps_what_it_may_do_without_being_roo
     assert int(status["CapEff"], 16) == int(status["CapAmb"], 16) == 1 << 10
 
 
+@pytest.mark.parametrize("below", ["", "below"])
+def test_commands_have_the_settings_of_the_units_below_another_root_too(tmp_path, below):
+    root = tmp_path / below
+    secret = root / "etc" / "strata" / "secrets" / "secret_key"
+    secret.parent.mkdir(parents=True)
+    secret.write_text("s" * 20 + "-0123456789-" * 4)
+    text = (BASE_DIR / "ops" / "systemd" / "strata.env").read_text()
+    others = "".join(
+        line
+        for line in text.splitlines(keepends=True)
+        if "_FILE=" not in line or "SECRET_KEY" in line
+    )
+    (secret.parent.parent / "strata.env").write_text(others)
+    code = "from django.conf import settings; print(settings.SECRET_KEY, settings.ALLOWED_HOSTS)"
+    done = subprocess.run(
+        [BASE_DIR / "ops" / "manage", "shell", "--no-imports", "-c", code],
+        env={"PATH": os.environ["PATH"], "STRATA_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"{secret.read_text()} ['chat.example']\n", done.stderr
+
+
 def names_in(text):
     return set(re.findall(r"^([A-Z0-9_]+)=", text, re.MULTILINE))
 
