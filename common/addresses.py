@@ -52,9 +52,10 @@ def comes_from(meta: Mapping[str, Any], networks: tuple[str, ...]) -> bool:
     A proxy that TRUSTED_PROXIES does not count, or that does not say for whom it asks, has an
     address of its own alone: what it hands on may be anybody's, and comes from nowhere.
     """
-    if not is_within(client_address(meta), networks):
+    told = _told(meta)
+    if not is_within(told or meta.get("REMOTE_ADDR") or UNKNOWN, networks):
         return False
-    if _told(meta) is None and any(name in meta for name in HANDED_ON):
+    if told is None and not meta.keys().isdisjoint(HANDED_ON):
         _warn(settings.TRUSTED_PROXIES)
         return False
     return True

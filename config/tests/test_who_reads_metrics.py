@@ -42,6 +42,13 @@ def test_an_address_opens_it_and_a_header_that_claims_one_does_not(servers, sett
     refused(read(address="nonsense"), 403, "permission_denied")
 
 
+def test_nor_does_a_proxy_within_that_nobody_counts(servers, settings):
+    settings.METRICS_ALLOWED = ["127.0.0.1"]
+    assert read(address="127.0.0.1").status_code == 200
+    for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA"):
+        refused(read(address="127.0.0.1", **{name: "192.0.2.7"}), 403, "permission_denied")
+
+
 def test_either_is_enough_where_both_are_set(servers, settings):
     settings.METRICS_TOKEN = "a-long-token"
     settings.METRICS_ALLOWED = ["198.51.100.0/24"]
