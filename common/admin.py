@@ -135,8 +135,14 @@ class LeanModelAdmin(_ModelAdmin):
         )
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Do an action to the selected rows; refuse ids that no row can have."""
-        for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+        """Do an action to the selected rows of a page; refuse ids that no row can have.
+
+        A form that asks for all rows of all pages is none of ours: one click bans no whole town.
+        """
+        selected = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if request.POST.get("select_across", "0") != "0" or len(selected) > self.list_per_page:
+            raise BadRequest(f"At most {self.list_per_page} rows can be selected at once.")
+        for chosen in selected:
             try:
                 self.opts.pk.to_python(chosen)
             except ValidationError as error:

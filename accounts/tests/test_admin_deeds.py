@@ -203,6 +203,17 @@ def test_an_action_on_many_asks_why(moderator, ada):
     assert ada.is_active
 
 
+def test_no_action_is_done_to_more_than_a_page_of_rows(moderator, ada):
+    sent = {"action": "ban", "reason": "everybody", "_selected_action": [str(ada.pk)]}
+    for more in ({"select_across": "1"}, {"_selected_action": [str(ada.pk)] * 51}):
+        assert moderator.post("/admin/accounts/user/", sent | more).status_code == 400
+    ada.refresh_from_db()
+    assert ada.is_active
+    moderator.post("/admin/accounts/user/", sent | {"select_across": "0"})
+    ada.refresh_from_db()
+    assert not ada.is_active
+
+
 def test_a_user_s_page_shows_blocks_tokens_and_what_was_done_in_few_queries(moderator, ada):
     def asked():
         with CaptureQueriesContext(connection) as captured:
