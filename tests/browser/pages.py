@@ -11,8 +11,10 @@ from playwright.sync_api import ConsoleMessage, Page, Request, Response
 AXE: dict[str, Any] = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 }
-# Swagger UI's markup is its own. All that it offers, the browsable API's pages do too.
-NOT_OURS = {"exclude": [["#swagger-ui"]]}
+# Swagger UI's markup is its own: buttons in buttons, a heading that skips one, fields without a
+# label. Its colours and sizes are ours. All that it offers, the browsable API's pages do too.
+SWAGGER_UI = "#swagger-ui"
+ITS_OWN = {"nested-interactive", "heading-order", "region", "select-name", "label"}
 MOST_TABS = 150
 _FOCUSED = """() => {
   const it = document.activeElement;
@@ -72,11 +74,13 @@ class Watched:
 
     def check(self) -> None:
         """Demand that axe finds nothing, no icon is read out, nothing is wider than the window."""
-        found = Axe().run(self.page, context=NOT_OURS, options=AXE).response["violations"]
+        found = Axe().run(self.page, options=AXE).response["violations"]
+        its_own = ITS_OWN if self.page.locator(SWAGGER_UI).count() else set()
         wrong = [
             f"{rule['id']} ({rule['impact']}): {node['target']} {node['html'][:200]}"
             for rule in found
             for node in rule["nodes"]
+            if rule["id"] not in its_own
         ]
         assert not wrong, "\n".join([self.page.url, *wrong])
         icons = self.page.evaluate(_AUDIBLE_ICONS)

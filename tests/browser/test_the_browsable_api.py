@@ -122,6 +122,7 @@ def test_the_docs_are_read_and_a_route_is_opened(browse: Browse) -> None:
     expect(page.get_by_text("send_message").first).to_be_visible()
     page.locator("#operations-chats-send_message button").first.click()
     expect(page.get_by_text("my-first-message").first).to_be_visible()
+    watched.check()
 
 
 def test_what_people_write_is_text_on_every_page(browse: Browse, person: Register) -> None:
