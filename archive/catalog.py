@@ -22,7 +22,9 @@ PORTION = 10_000
 class Catalog:
     """Hour objects by chat and hour."""
 
-    def __init__(self) -> None:
+    def __init__(self, known_until: int) -> None:
+        """Take the last hour of which it is known who could see what: the snapshot's."""
+        self.known_until = known_until
         self._file = NamedTemporaryFile(prefix="strata-catalog-")  # noqa: SIM115 - closed below
         self._rows = sqlite3.connect(self._file.name, check_same_thread=False)
         self._rows.execute(

@@ -22,6 +22,7 @@ from archive.hours import (
     seq_of,
     split_lines,
 )
+from archive.parts import Ranges, size_of
 from archive.store import Found, Missing, Store
 
 SMALL_BYTES = 512 * 1024
@@ -30,6 +31,10 @@ SPOOL_BYTES = 256 * 1024
 CHUNK_BYTES = 64 * 1024
 BEGINNING_BYTES = 64 * 1024
 """More than any line has."""
+
+_NULL = b',"client_id":null}'
+_SENT_BY = 160
+"""Where the sender is in a line."""
 
 Raw = tuple[int, bytes]
 """A seq and its line."""
@@ -47,6 +52,8 @@ class Copy:
     """What it holds, where that is little."""
     packed: IO[bytes] | None = None
     """Else the object itself."""
+    astray: bool = False
+    """Whether it shows another sender's client_id: its messages are right, its place is not."""
 
     def lines(self) -> Iterator[Raw]:
         """Yield what it holds, in seq order; raises Damaged where it is in another."""
@@ -55,6 +62,13 @@ class Copy:
             self.packed.seek(0)
             plain = plain_chunks(iter(partial(self.packed.read, CHUNK_BYTES), b""))
         return in_order(split_lines(plain))
+
+    def holds(self, ranges: Ranges) -> bool:
+        """Say whether it is its user's, who could see these seqs."""
+        facts = self.facts
+        return not self.astray and bool(ranges) and (facts.first, facts.last, facts.count) == (
+            ranges[0][0], ranges[-1][1], size_of(ranges)
+        )  # fmt: skip
 
     def drop(self) -> None:
         """Forget what it holds."""
@@ -94,8 +108,12 @@ def _copy(found: Found, chat_id: UUID, hour: int, user_id: UUID) -> Copy:
         first = parse_line(begins.partition(b"\n")[0], str(chat_id), facts.first)
         if not first["sent_at"].startswith(f"{hour_start(hour):%Y-%m-%dT%H:}"):
             raise Damaged("it is another hour's")
-    small = size <= SMALL_BYTES
-    return Copy(user_id, facts, found.size, found.etag, b"".join(plain), None if small else packed)
+    content = b"".join(plain)
+    sender = str(user_id).encode()
+    owned = [raw for raw in content.split(b"\n") if not raw.endswith(_NULL) and raw]
+    astray = any(raw.find(sender, 0, _SENT_BY) < 0 for raw in owned)
+    packed_too = None if size <= SMALL_BYTES else packed
+    return Copy(user_id, facts, found.size, found.etag, content, packed_too, astray)
 
 
 def _noted(chunks: Iterable[bytes], file: IO[bytes]) -> Iterator[bytes]:

@@ -49,6 +49,13 @@ def joined(ranges: Iterable[tuple[int, int]]) -> Ranges:
     return tuple(found)
 
 
+def clipped(ranges: Ranges, first: int, last: int) -> Ranges:
+    """Return what of ranges lies between two seqs."""
+    return tuple(
+        (max(low, first), min(high, last)) for low, high in ranges if low <= last and high >= first
+    )
+
+
 def size_of(ranges: Ranges) -> int:
     """Return how many seqs ranges hold."""
     return sum(last - first + 1 for first, last in ranges)

@@ -98,7 +98,7 @@ def restore(
     if selection.chats is not None and not (selection.chats and selection.users):
         # No user of that id is in a chat, or nobody is in a chat of that id.
         raise NothingToRestore
-    with Catalog() as catalog, Crew(settings.ARCHIVE_THREADS, "objects") as crew:
+    with Catalog(hour) as catalog, Crew(settings.ARCHIVE_THREADS, "objects") as crew:
         if selection.chats is None or selection.users is None:
             catalog.add(patient, [""])
         else:

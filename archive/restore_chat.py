@@ -4,10 +4,10 @@ An hour at a time is in memory, and of a large one only the lines that are on th
 may have any number of messages.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
 from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,10 +16,12 @@ from django.db import connection, transaction
 
 from archive.catalog import Catalog
 from archive.copies import Copy, Raw
-from archive.hours import Damaged, hour_start, parse_line
+from archive.hours import Damaged, key_of, parse_line
 from archive.locks import chat_lock
 from archive.merging import Contradiction, Hour, read_hours
 from archive.models import Erasure, Segment
+from archive.parts import Ranges, clipped, joined
+from archive.restore_index import Bounds, Index
 from archive.runs import Tally
 from archive.sql import read_sql
 from archive.steps import step
@@ -33,7 +35,6 @@ from messaging.telling import forget_chat
 _TAKE_CHAT = read_sql("restore_chat.sql")
 _MEMBERSHIPS = read_sql("restore_memberships.sql")
 _MEMBERS = read_sql("restore_members.sql")
-_INDEX = read_sql("restore_index.sql")
 _TAKE = read_sql("take_restored.sql")
 _TAKE_ERASED = read_sql("take_erased.sql")
 _DIFFERS = read_sql("restored_differs.sql")
@@ -47,11 +48,10 @@ _STAGE = (
 )
 PORTION = 1000
 """How many messages are copied at once."""
-INDEXED_AT_ONCE = 1000
-"""How many objects are recorded at once."""
 _ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 _NULL = r"\N"
 _SYSTEM = Message.Kind.SYSTEM
+_ENDLESS = 2**63
 
 
 class Listed(NamedTuple):
@@ -83,7 +83,7 @@ def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> 
         with transaction.atomic():
             lock.check()
             filled, _ = row(_TAKE_CHAT, {"chat": chat_id})
-            added = _Messages(chat_id, members, tally, filled=filled).bring(catalog, crew)
+            added = _Messages(listed, catalog, tally, filled=filled).bring(crew)
             ChatRow.objects.filter(pk=chat_id, last_seq=0).update(
                 last_seq=last_seq, start_seq=last_seq + 1, db_seq=last_seq + 1
             )
@@ -98,25 +98,27 @@ def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> 
 class _Messages:
     """A chat's messages and index on their way; needs a transaction, the chat's lock and row."""
 
-    def __init__(
-        self, chat_id: UUID, members: list[dict[str, Any]], tally: Tally, *, filled: bool
-    ) -> None:
+    def __init__(self, listed: Listed, catalog: Catalog, tally: Tally, *, filled: bool) -> None:
+        chat_id, _, members = listed
         self._chat_id = chat_id
+        self._known_until = catalog.known_until
+        self._hours = catalog.hours(chat_id)
         self._subjects = _subjects(members)
+        self._seen = _seen(members)
         self._tally = tally
         self._filled = filled
-        self._index = _Index(chat_id)
+        self._index = Index(chat_id)
         self._half_erased: list[int] = []
         self._last = 0
 
-    def bring(self, catalog: Catalog, crew: Crew) -> int:
+    def bring(self, crew: Crew) -> int:
         """Bring them all; return how many the database did not have."""
         if self._filled:
             # Beside the table first, to see whether what is there already is the same.
             with connection.cursor() as cursor:
                 cursor.execute(_STAGE)
         copied = 0
-        hours = read_hours(patient, self._chat_id, catalog.hours(self._chat_id), crew)
+        hours = read_hours(patient, self._chat_id, self._hours, crew)
         while more := self._copy_some(hours):
             copied += more
             self._record()
@@ -150,7 +152,7 @@ class _Messages:
 
     def _copy(self, hour: Hour, copy: Any) -> int:
         """Copy an hour's messages; return how many."""
-        lines, count, bounds = hour.lines(), 0, _Bounds()
+        lines, count, bounds = hour.lines(), 0, Bounds()
         while some := list(islice(lines, PORTION)):
             self._tally.go_on()
             if some[0][0] <= self._last:
@@ -158,10 +160,28 @@ class _Messages:
             copy.write("".join(self._rows(some, bounds)))
             count += len(some)
         if count:
-            self._index.add(hour, bounds)
+            self._index.add(hour.hour, bounds, filter(self._belongs(hour, bounds), hour.copies))
             self._half_erased += hour.half_erased
             self._last = max(self._last, bounds.last)
         return count
+
+    def _belongs(self, hour: Hour, bounds: Bounds) -> Callable[[Copy], bool]:
+        """Return what says of an hour's copy whether its user saw just that; names those not so.
+
+        What others saw is theirs, wherever it lies. After the snapshot nobody knows who saw what.
+        """
+
+        def belongs(copy: Copy) -> bool:
+            seen = clipped(self._seen.get(copy.user_id, ()), bounds.first, bounds.last)
+            known = hour.hour <= self._known_until
+            if copy.holds(seen) or not (known or copy.astray):
+                return True
+            self._tally.add(damaged=1)
+            key = key_of(copy.user_id, hour.hour, self._chat_id)
+            self._tally.fail(key, Damaged("it does not hold what its user could see"))
+            return False
+
+        return belongs
 
     def _record(self) -> None:
         """Record what the hours that were copied hold."""
@@ -172,7 +192,7 @@ class _Messages:
         )
         self._half_erased = []
 
-    def _rows(self, lines: list[Raw], bounds: "_Bounds") -> Iterator[str]:
+    def _rows(self, lines: list[Raw], bounds: Bounds) -> Iterator[str]:
         """Yield the rows of lines as COPY takes them."""
         chat_id, subjects = self._chat_id, self._subjects
         of_chat = str(chat_id)
@@ -211,67 +231,13 @@ class _Messages:
             row(_WATERMARK, {"chat": self._chat_id, "first": first, "archived": archived})
 
 
-class _Bounds:
-    """The first and the last seq of an hour and their times."""
-
-    __slots__ = ("first", "first_at", "last", "last_at")
-
-    def __init__(self) -> None:
-        self.first = self.last = 0
-        self.first_at = self.last_at = ""
-
-    def take(self, seq: int, at: str) -> None:
-        """Note a message, given in seq order."""
-        if not self.first:
-            self.first, self.first_at = seq, at
-        self.last, self.last_at = seq, at
-
-
-class _Index:
-    """What the index is to know of the hours that were read, recorded some at a time."""
-
-    def __init__(self, chat_id: UUID) -> None:
-        self._chat_id = chat_id
-        self._hours: list[tuple[datetime, _Bounds]] = []
-        self._copies: list[tuple[datetime, Copy]] = []
-
-    def add(self, hour: Hour, bounds: _Bounds) -> None:
-        """Take an hour in."""
-        start = hour_start(hour.hour)
-        self._hours.append((start, bounds))
-        self._copies += [(start, copy) for copy in hour.copies]
-
-    @property
-    def full(self) -> bool:
-        """Whether it is time to record."""
-        return len(self._copies) >= INDEXED_AT_ONCE
-
-    def write(self) -> None:
-        """Record what was taken in."""
-        if not self._hours:
-            return
-        bounds = [one for _, one in self._hours]
-        copies = [copy for _, copy in self._copies]
-        row(
-            _INDEX,
-            {
-                "chat": self._chat_id,
-                "hours": [start for start, _ in self._hours],
-                "firsts": [one.first for one in bounds],
-                "lasts": [one.last for one in bounds],
-                "first_ats": [one.first_at for one in bounds],
-                "last_ats": [one.last_at for one in bounds],
-                "of_hours": [start for start, _ in self._copies],
-                "users": [copy.user_id for copy in copies],
-                "object_firsts": [copy.facts.first for copy in copies],
-                "object_lasts": [copy.facts.last for copy in copies],
-                "counts": [copy.facts.count for copy in copies],
-                "sizes": [copy.size for copy in copies],
-                "digests": [bytes.fromhex(copy.facts.sha256) for copy in copies],
-                "etags": [copy.etag for copy in copies],
-            },
-        )
-        self._hours, self._copies = [], []
+def _seen(members: list[dict[str, Any]]) -> dict[UUID, Ranges]:
+    """Return who could see which seqs."""
+    found: dict[UUID, list[tuple[int, int]]] = {}
+    for member in sorted(members, key=itemgetter("first_seq")):
+        last = _ENDLESS if member["last_seq"] is None else member["last_seq"]
+        found.setdefault(UUID(member["user_id"]), []).append((member["first_seq"], last))
+    return {user_id: joined(stretches) for user_id, stretches in found.items()}
 
 
 def _subjects(members: list[dict[str, Any]]) -> dict[int, str]:

@@ -10,8 +10,8 @@ from archive import restore
 from archive.models import Segment
 from archive.store import patient
 from archive.tests.conftest import keys
-from archive.tests.test_restoring import state, wipe
-from archive.tests.world import command, every, read, talk
+from archive.tests.test_restoring import back, state, wipe
+from archive.tests.world import add, command, date, every, read, talk, told
 from archive.verify import verify
 from tests.core.people import Person
 
@@ -73,6 +73,36 @@ def test_what_everybody_has_twice_is_said_and_the_other_chat_comes_back(chats):
     assert "Traceback" not in done.stderr
     assert "two hours have a message 1" in done.stdout
     assert set(Segment.objects.values_list("chat", flat=True)) == {other}
+
+
+def test_nobody_gets_another_members_copy(chats):
+    ada, bob, *_ = chats
+    eve = Person("late")
+    group_id = ada.group(bob)
+    for person in (ada, bob):
+        person.post(
+            "/send_message_to_group", group_id=str(group_id), text="before", client_id="an id"
+        )
+    add(ada, group_id, eve)
+    ada.tell(group_id, "after")
+    date(group_id, every(1, 5))
+    backups.backup()
+    held = {person.id: read(of(person, group_id, "03")) for person in (ada, bob, eve)}
+    for person, other in ((eve, ada), (ada, bob), (bob, eve)):
+        patient.put_plain(
+            of(person, group_id, "03"), held[other.id]["raw"], held[other.id]["metadata"]
+        )
+    shown = told(ada, group_id)
+    wipe()
+    report = restore.restore()
+    assert (report["ok"], report["damaged"]) == (False, 3), report
+    for person in (ada, bob, eve):
+        back(person)
+        assert person.client.get(f"/archive/2026/007/03/{group_id}/").status_code == 404
+    assert told(ada, group_id) == shown
+    assert [message["seq"] for message in told(eve, group_id)] == [4, 5]
+    assert verify(repair=True)["repaired"] == 3
+    assert {person.id: read(of(person, group_id, "03")) for person in (ada, bob, eve)} == held
 
 
 @pytest.mark.parametrize(
