@@ -136,7 +136,8 @@ SECRET_KEY_FALLBACKS = _names(
     _S,
     "SECRET_KEY_FALLBACKS",
     [],
-    "Keys that were SECRET_KEY before: what they signed stays good, nothing new is signed by them. "
+    "Keys that were SECRET_KEY before, or will be next: what they signed is good, nothing new is "
+    "signed by them. "
     "A cursor may be kept for ever, so one stays here for as long as a client may come back.",
     secret=True,
 )
