@@ -11,7 +11,6 @@ from accounts.models import User
 from accounts.panels import user_link
 from archive.models import Erasure
 from audit import actors
-from audit.actors import Actor
 from common.deeds import Panel, Table, link, offer, permitted, tag
 from common.errors import Forbidden, NotFound, Unavailable
 from common.words import is_long
@@ -110,8 +109,8 @@ def reports_of(request: HttpRequest, case: Case) -> dict[str, Any]:
         ]
         for report in found
     ]
-    more = case.report_count - len(found)
-    note = {"note": f"And {more} before these."} if more > 0 else {}
+    more = max(case.report_count - len(found), 0)
+    note = {"note": f"And {more} before these."} if more else {}
     return Table(("When", "By", "Why", "In their words"), rows, "Nobody.").context() | note
 
 
@@ -151,7 +150,7 @@ def trail_of(request: HttpRequest, case: Case) -> dict[str, Any]:
 
 def cases_of_user(request: HttpRequest, user: User) -> dict[str, Any] | None:
     """Return the reports of a user, for the page of that user; nobody sees those of themself."""
-    by: Actor = actors.of_request(request)
+    by = actors.of_request(request)
     if by.id == user.pk:
         return None
     found = cases_for(by).filter(user=user).select_related("closed_by").order_by("-pk")[:SHOWN]
@@ -208,7 +207,9 @@ def glass_messages(request: HttpRequest, opened: BreakGlass) -> dict[str, Any] |
         return {"unavailable": f"Only {opened.opened_by} reads through this."}
     if not opened.open:
         return {"unavailable": "This has ended. Break the glass again, with a reason, to read on."}
-    return _history(request, opened.chat_id, "", "../do/redact/")
+    found = _history(request, opened.chat_id, "", "../do/redact/")
+    opened.pages_read += "messages" in found  # the one that is being shown
+    return found
 
 
 def chat_glass(request: HttpRequest, chat: Chat) -> dict[str, Any]:
@@ -233,7 +234,7 @@ def chat_glass(request: HttpRequest, chat: Chat) -> dict[str, Any]:
 
 def steps_of(redaction: Redaction) -> dict[str, Any]:
     """Return which tiers a redacted text is gone from, for the page's steps."""
-    # The archive notes an erasure with the change that takes the text out of the database.
+    # The archive notes it with the change that takes the text out of the database.
     asked = Erasure.objects.filter(chat=redaction.chat_id, seq=redaction.seq).exists()
     return {"redaction": redaction, "near": asked or redaction.done_at is not None}
 

@@ -321,8 +321,11 @@ def test_a_private_chat_is_read_through_broken_glass(browser, private):
 
 def test_broken_glass_leads_to_the_chat(browser, private):
     opened = open_glass(browser, private)["Location"]
-    source = browser.get(opened).content.decode()
-    assert f'href="/admin/messaging/chat/{private}/change/"' in source
+    answer = browser.get(opened)
+    assert f'href="/admin/messaging/chat/{private}/change/"' in answer.content.decode()
+    # The page that is being shown is counted.
+    assert re.search(r"Pages read\s+1\b", text_of(answer))
+    assert BreakGlass.objects.get().pages_read == 1
 
 
 def test_a_short_reason_is_sent_back(browser, private):
