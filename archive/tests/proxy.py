@@ -20,6 +20,7 @@ Harm = Callable[[str, str], str | None]
 """Gets method and path, returns the harm to do to it, or None.
 
 `slow down`, `error`, `full` answer as servers in that state do, `half an error` breaks off in that;
+`plain` knows no conditional writes;
 `drop` closes the connection, `break` does in the middle of the request's body, `cut` in that of the
 answer's; `flip` changes a bit of the answer, `garble` one of the request; `slow` delays it.
 """
@@ -29,6 +30,10 @@ _SLOW_DOWN = (
 )
 _ERROR = b"<Error><Code>InternalError</Code><Message>We did something wrong.</Message></Error>"
 _FULL = b"<Error><Code>InsufficientStorage</Code><Message>No space left.</Message></Error>"
+_NOT_IMPLEMENTED = (
+    b"<Error><Code>NotImplemented</Code><Message>A header implies functionality that is not"
+    b" implemented.</Message></Error>"
+)
 SLOW_SECONDS = 0.4
 _ANSWERS: dict[str | None, tuple[int, bytes]] = {
     "slow down": (503, _SLOW_DOWN),
@@ -87,7 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(SLOW_SECONDS)
         if done == "garble" and body:
             body = _changed(body)
-        if done in _ANSWERS:
+        if done == "plain" and {"If-None-Match", "If-Match"} & set(self.headers):
+            self._answer(501, _NOT_IMPLEMENTED)
+        elif done in _ANSWERS:
             self._answer(*_ANSWERS[done])
         elif done == "half an error":
             self._answer(500, _ERROR, cut=True)

@@ -23,6 +23,7 @@ from archive.tests.world import (
     database_url,
     every,
     in_bucket,
+    overwrite,
     talk,
     told,
 )
@@ -71,6 +72,31 @@ def test_a_backup_gets_through_what_passes(chat, what, method):
     assert result.returncode == 0, result.stdout + result.stderr
     for person in (ada, bob):
         assert in_bucket(person, chat_id) == told(person, chat_id)
+    before = bucket()
+    Watermark.objects.all().delete()
+    assert backups.backup()["ok"]
+    assert bucket() == before
+
+
+def test_a_server_that_knows_no_conditional_writes_will_do(chat):
+    ada, bob, chat_id = chat
+    asked: list[str] = []
+
+    def plain(method: str, path: str) -> str:
+        asked.append(f"{method} {path}")
+        return "plain"
+
+    with bad_network(plain) as address:
+        result = command("backup", "--json", S3_ENDPOINT_URL=address)
+        assert result.returncode == 0, result.stdout + result.stderr
+        damaged = min(bucket())
+        overwrite(damaged, b"damaged")
+        result = command("verify", "--repair", "--json", S3_ENDPOINT_URL=address)
+        assert result.returncode == 0, result.stdout + result.stderr
+    for person in (ada, bob):
+        assert in_bucket(person, chat_id) == told(person, chat_id)
+    # It is found out once a run, not for each object.
+    assert sum(one.startswith("PUT") for one in asked) < 2 * len(bucket()) + 12
     before = bucket()
     Watermark.objects.all().delete()
     assert backups.backup()["ok"]

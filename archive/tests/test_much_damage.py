@@ -1,12 +1,15 @@
 """However much is damaged, all of it is named, and what is not damaged is brought back."""
 
 import gzip
+import random
+from itertools import cycle
 
 import pytest
 
 from archive import backup as backups
 from archive import drill, erase, restore
 from archive.hours import Damaged
+from archive.models import HourObject, Segment
 from archive.runs import FAILURES_IN_A_ROW, Tally, side_by_side
 from archive.store import ArchiveUnavailable
 from archive.tests.conftest import keys
@@ -67,6 +70,18 @@ def test_verify_names_each(damaged, caplog):
         assert key in caplog.text
     assert verify(repair=True)["repaired"] == 21
     assert verify()["ok"]
+
+
+def test_a_sample_reads_its_share_and_names_what_is_wrong_in_it(damaged, monkeypatch):
+    chance = cycle([0.1, 0.9])
+    monkeypatch.setattr(random, "random", lambda: next(chance))
+    verified = list(Segment.objects.order_by("pk").values_list("verified_at", flat=True))
+    report = verify(sample=0.5)
+    assert report["objects"] == HourObject.objects.count() // 2
+    assert 0 < report["wrong"] < 21
+    assert report["ok"] is False
+    # What was not read whole does not count as verified.
+    assert list(Segment.objects.order_by("pk").values_list("verified_at", flat=True)) == verified
 
 
 def test_restore_brings_back_all_there_is(damaged):
