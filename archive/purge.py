@@ -67,7 +67,8 @@ def purge(
         with chat_lock(chat.number) as lock:
             shower.advance(purge_chat(chat, before, lock, tally))
 
-    side_by_side(_chats(before), act, tally)
+    # Nobody waits for it, and what it deletes keeps the database and the disks busy.
+    side_by_side(_chats(before), act, tally, threads=max(1, settings.ARCHIVE_THREADS // 3))
     _purge_snapshots(before, tally)
     BackupRun.objects.filter(started_at__lt=before).delete()
     if sweep:
