@@ -18,16 +18,18 @@ ROOMS := accounts archive audit chats clients common groups messaging moderation
 WHOLE := config tests
 
 # Each of these takes minutes of starting, killing and setting clocks: `make proofs` runs them.
-LONG := tests/past tests/production tests/contract/test_cold_commands.py \
-	tests/contract/test_hour_objects.py tests/contract/test_the_archive_is_ones_own.py \
-	tests/contract/test_three_tiers_are_one.py tests/faults/test_alerts_when_parts_stop.py \
-	archive/tests/test_a_long_chat.py archive/tests/test_commands.py archive/tests/test_drilling.py \
+COLD := tests/contract/test_cold_commands.py tests/contract/test_hour_objects.py \
+	tests/contract/test_the_archive_is_ones_own.py tests/contract/test_three_tiers_are_one.py \
+	archive/tests/test_a_long_chat.py archive/tests/test_clocks_and_texts.py \
+	archive/tests/test_commands.py archive/tests/test_drilling.py \
 	archive/tests/test_erasing.py archive/tests/test_erasing_beside_a_backup.py \
 	archive/tests/test_erasing_users_and_after_a_loss.py archive/tests/test_killed_backups.py \
-	archive/tests/test_killed_repairs_and_drills.py archive/tests/test_restoring_while_serving.py
+	archive/tests/test_killed_repairs_and_drills.py archive/tests/test_restoring.py \
+	archive/tests/test_restoring_while_serving.py
+LONG := $(COLD) tests/past tests/production tests/faults/test_alerts_when_parts_stop.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench proofs bench-against test test-browser soak long-chat months admin-scale lint audit sbom image format requirements clean usable
+.PHONY: help install run demo bench proofs proofs-cold bench-against test test-browser soak long-chat months admin-scale lint audit sbom image format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -66,6 +68,9 @@ endif
 
 proofs: $(DEV) ## Run the tests that take long: commands, kills at every step, clocks months back, the image, restarts
 	@$(PY) -m pytest $(LONG) $(ARGS)
+
+proofs-cold: $(DEV) ## Run those of them that are about cold storage
+	@$(PY) -m pytest $(COLD) $(ARGS)
 
 test-browser: $(DEV) ## Drive the pages in Chromium (Debian's package, or CHROMIUM), and check that they are accessible
 	@$(PY) -m pytest tests/browser $(ARGS)
