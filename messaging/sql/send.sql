@@ -112,6 +112,12 @@ BEGIN
     IF kind = 'private' THEN
       IF EXISTS (SELECT FROM accounts_block b
                   WHERE b.blocker_id = p_recipient AND b.blocked_id = p_sender) THEN
+        IF opened THEN
+          -- Blocked since it was looked up above: a chat without a message is none.
+          DELETE FROM messaging_membership m WHERE m.chat_id = chat;
+          DELETE FROM messaging_chat c WHERE c.id = chat;
+          opened := false;
+        END IF;
         outcome := 'blocked';
         RETURN;
       END IF;
