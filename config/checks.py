@@ -16,6 +16,7 @@ from common.addresses import is_within
 # Nothing works with less than one of these.
 _AT_LEAST_ONE = (
     "HOT_MESSAGES_PER_CHAT",
+    "HOT_BYTES_PER_CHAT",
     "ARCHIVE_RETENTION_DAYS",
     "ACTIVE_WINDOW_SECONDS",
     "GROUP_MAX_MEMBERS",

@@ -349,6 +349,14 @@ HOT_MESSAGES_PER_CHAT = _number(
     "messages",
     "X: the last messages of a chat that the cache keeps; at most DB_MESSAGES_PER_CHAT.",
 )
+HOT_BYTES_PER_CHAT = _number(
+    _M,
+    "HOT_BYTES_PER_CHAT",
+    65_536,
+    "bytes",
+    "What the cache keeps of a chat ends at so many bytes too, with one message at least; the "
+    "database answers for what is beyond.",
+)
 DB_MESSAGES_PER_CHAT = _number(
     _M,
     "DB_MESSAGES_PER_CHAT",

@@ -46,6 +46,7 @@ class Told:
             self.line.at,
             self.line.packed(),
             settings.HOT_MESSAGES_PER_CHAT,
+            settings.HOT_BYTES_PER_CHAT,
             scripts.life_seconds(),
             self.readers,
             ",".join(map(str, self.moved)),

@@ -8,8 +8,9 @@
 --   il:<user>  the lease of a reader who is about to fill the two
 --   c:<n>      hash: told (time of the last message that the members were told of), at (time of the
 --              last message, as far as anybody has said), end (seq of the list's last message,
---              absent when the list is not to be used), id, kind, start, name or name:<user>
---   m:<n>      list: the last messages, contiguous, ending at `end`
+--              absent when the list is not to be used), bytes (of the list's lines), id, kind,
+--              start, name or name:<user>
+--   m:<n>      list: the last messages, contiguous, ending at `end`: X at most, and so many bytes
 --   w:<n>      hash: lines that came before their predecessor, by seq, for a moment
 --   x:<n>:<seq> set when the users whose membership that message changed were forgotten
 --   cl:<n>     the lease of a reader who is about to fill the list

@@ -11,8 +11,13 @@ if at and tonumber(at) > tonumber(ARGV[3]) then return 0 end
 redis.call('DEL', list, lease)
 local pairs_end = 6 + 2 * tonumber(ARGV[6])
 local ok, failure = pcall(function()
-  for i = pairs_end + 1, #ARGV do redis.call('RPUSH', list, ARGV[i]) end
-  redis.call('HSET', chat, 'at', ARGV[3], 'end', ARGV[4], unpack(ARGV, 7, pairs_end))
+  local bytes = 0
+  for i = pairs_end + 1, #ARGV do
+    redis.call('RPUSH', list, ARGV[i])
+    bytes = bytes + #ARGV[i]
+  end
+  redis.call('HSET', chat, 'at', ARGV[3], 'end', ARGV[4], 'bytes', int(bytes),
+             unpack(ARGV, 7, pairs_end))
 end)
 if not ok then
   redis.call('DEL', chat, list)

@@ -1,6 +1,7 @@
 -- Tells the cache of one message that is committed; harmless when told twice, late or out of order.
 --
--- ARGV: number, chat_id, seq, time (µs), line, most lines (X), life (s), "user first_seq,..." to
+-- ARGV: number, chat_id, seq, time (µs), line, most lines (X), most bytes of
+--       them, life (s), "user first_seq,..." to
 --       tell, "user,..." whose index is to be forgotten (their membership changed),
 --       then pairs for the chat's hash (only for the first message of a chat).
 -- Afterwards `at` of the chat and the score in each told user's index are at least the message's
@@ -8,9 +9,9 @@
 -- before can fill what it read (its lease is gone).
 local n, id, seq, at = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local chat, list = 'c:' .. n, 'm:' .. n
-local life = ARGV[7]
+local life = ARGV[8]
 
-local had = redis.call('HMGET', chat, 'end', 'at', 'told')
+local had = redis.call('HMGET', chat, 'end', 'at', 'told', 'bytes')
 local full = false
 local function try(...)
   local reply = redis.pcall(...)
@@ -30,16 +31,25 @@ if had[1] then
   local last = tonumber(had[1])
   local early = 'w:' .. n
   if seq == last + 1 then
-    try('RPUSH', list, ARGV[5])
-    local line = redis.call('HGET', early, int(seq + 1))
-    while line do
-      seq = seq + 1
-      try('RPUSH', list, line)
-      redis.call('HDEL', early, int(seq))
+    local line, length, bytes = ARGV[5], 0, tonumber(had[4]) or 0
+    repeat
+      length = try('RPUSH', list, line)
+      -- A list that was gone begins anew.
+      bytes = #line + (length == 1 and 0 or bytes)
       line = redis.call('HGET', early, int(seq + 1))
+      if line then
+        seq = seq + 1
+        redis.call('HDEL', early, int(seq))
+      end
+    until full or not line
+    if not full then
+      local most, room = tonumber(ARGV[6]), tonumber(ARGV[7])
+      while length > most or (bytes > room and length > 1) do
+        bytes = bytes - #redis.call('LPOP', list)
+        length = length - 1
+      end
+      try('HSET', chat, 'end', int(seq), 'bytes', int(bytes))
     end
-    redis.call('LTRIM', list, -tonumber(ARGV[6]), -1)
-    try('HSET', chat, 'end', int(seq))
   elseif seq > last + 1 and seq <= last + 64 then
     -- Its predecessor is committed but still on its way here: keep it for a moment.
     try('HSET', early, ARGV[3], ARGV[5])
@@ -48,10 +58,10 @@ if had[1] then
     redis.call('HDEL', chat, 'end')
     redis.call('DEL', list)
   end
-elseif seq == 1 and #ARGV > 9 then
+elseif seq == 1 and #ARGV > 10 then
   redis.call('DEL', list)
   try('RPUSH', list, ARGV[5])
-  try('HSET', chat, 'id', id, 'end', '1', unpack(ARGV, 10))
+  try('HSET', chat, 'id', id, 'end', '1', 'bytes', #ARGV[5], unpack(ARGV, 11))
 end
 if full then redis.call('DEL', chat, list, 'w:' .. n) else
   redis.call('EXPIRE', chat, life)
@@ -74,7 +84,7 @@ local function shorten(user, index)
   if floor then redis.pcall('HSET', 'v:' .. user, '#f', int(tonumber(floor))) end
 end
 
-for user, first in string.gmatch(ARGV[8], '(%x[%x-]+) (%d+)') do
+for user, first in string.gmatch(ARGV[9], '(%x[%x-]+) (%d+)') do
   local index = 'i:' .. user
   -- Also where there is an index: a reader may be about to write it anew with what it read before.
   redis.call('DEL', 'il:' .. user)
@@ -87,11 +97,11 @@ for user, first in string.gmatch(ARGV[8], '(%x[%x-]+) (%d+)') do
     if type(reply) == 'table' and reply.err then redis.call('DEL', index, 'v:' .. user) end
   end
 end
-if ARGV[9] ~= '' then
+if ARGV[10] ~= '' then
   -- So that the sweeper need not forget them again.
   redis.pcall('SET', 'x:' .. n .. ':' .. ARGV[3], 1, 'PX', 120000)
 end
-for user in string.gmatch(ARGV[9], '%x[%x-]+') do
+for user in string.gmatch(ARGV[10], '%x[%x-]+') do
   redis.call('DEL', 'i:' .. user, 'v:' .. user, 'il:' .. user)
 end
 return 1

@@ -39,6 +39,17 @@ def test_a_line_is_the_message_and_survives_the_cache(text, at, client_id, subje
     assert unpack(seq, line.packed()) == line
 
 
+@given(st.text("\x01|z{\u4e00\U0001f98a", min_size=1, max_size=50), st.integers(1, 90))
+def test_a_long_line_survives_the_cache_and_is_never_larger_there(piece, times):
+    text = (piece * times * 50)[:4096]
+    line = make_line(
+        chat_id=CHAT, seq=1, sender_id=ADA, kind="text", text=text, at=1, client_id="a|b"
+    )
+    assert unpack(1, line.packed()) == line
+    assert len(line.packed()) < len(line.body) + 120
+    assert orjson.loads(line.seen_by(BOB.encode()))["text"] == text
+
+
 @given(moments)
 def test_times_are_exact_to_the_microsecond(micros):
     assert to_micros(from_micros(micros)) == micros

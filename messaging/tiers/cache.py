@@ -38,25 +38,26 @@ class CacheTier(Tier):
         for number, (nonce, chat) in leases.items():
             end = reading.ends.get(number)
             lines = tail(reading.lines.get(number, {}), end, reading.own.get(number, ()))
-            if end and lines:
-                fills.append((chat, nonce, lines))
+            packed = last_bytes([line.packed() for line in lines])
+            if end and packed:
+                fills.append((chat, nonce, lines[-1], packed))
         if not fills:
             return
-        facts = chat_facts([chat.id for chat, _, _ in fills])
+        facts = chat_facts([chat.id for chat, *_ in fills])
         try:
-            for chat, nonce, lines in fills:
+            for chat, nonce, last, packed in fills:
                 pairs = facts[chat.id]
                 scripts.take_lines(
                     [],
                     [
                         chat.number,
                         nonce,
-                        lines[-1].at,
-                        lines[-1].seq,
+                        last.at,
+                        last.seq,
                         scripts.life_seconds(),
                         len(pairs) // 2,
                         *pairs,
-                        *(line.packed() for line in lines),
+                        *packed,
                     ],
                 )
         except CacheUnavailable:
@@ -74,3 +75,13 @@ def tail(lines: dict[int, Line], end: int | None, own: Container[int]) -> list[L
         found.append(lines[seq])
         seq -= 1
     return found[::-1]
+
+
+def last_bytes(packed: list[bytes]) -> list[bytes]:
+    """Return the last lines that fit into the bytes kept of a chat, the last one in any case."""
+    room = settings.HOT_BYTES_PER_CHAT
+    for place in range(len(packed) - 1, -1, -1):
+        room -= len(packed[place])
+        if room < 0:
+            return packed[min(place + 1, len(packed) - 1) :]
+    return packed
