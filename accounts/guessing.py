@@ -1,4 +1,6 @@
-"""What stands between a guesser and the passwords: failed logins are counted, at every door alike.
+"""What stands between a guesser and the passwords: logins are counted, at every door alike.
+
+Failed ones, so that nobody guesses; right ones too, since each costs a hash, and are counted apart.
 
 docs/limits.md says against whom, and why a name is slowed but never locked. Counting needs the
 cache; without it nobody is let try (`NotCounted`), while whoever has a token or session goes on.
@@ -20,10 +22,13 @@ from common.cache import FRESH_LUA, CacheUnavailable, Script, cache
 from common.counts import Counter
 from common.limits import (
     ADDRESS_GUESSES,
+    ADDRESS_LOGINS,
     ALL,
     GUESSES,
     LIMIT_LUA,
+    LOGINS,
     NAME_GUESSES,
+    NAME_LOGINS,
     REGISTRATIONS,
     NotCounted,
     Taken,
@@ -35,13 +40,13 @@ logger = logging.getLogger(__name__)
 
 _LUA = Path(__file__).parent / "lua"
 _guess = Script(FRESH_LUA, LIMIT_LUA, _LUA / "guess.lua")
-_forgive = Script(FRESH_LUA, LIMIT_LUA, _LUA / "forgive.lua")
+_settle = Script(FRESH_LUA, LIMIT_LUA, _LUA / "settle.lua")
 KNOWN_MS = 30 * 24 * 3600 * 1000
 """How long an address from which a name logged in stays known to be theirs."""
 NOTED_MS = 10 * 60 * 1000
 WINDOW_MS = GUESSES.seconds * 1000
 
-LOGINS = Counter("strata_logins_total", "Attempts to log in, by what came of them.", "outcome")
+ATTEMPTS = Counter("strata_logins_total", "Attempts to log in, by what came of them.", "outcome")
 
 
 def count_registration(meta: Mapping[str, Any]) -> None:
@@ -54,33 +59,35 @@ def count_registration(meta: Mapping[str, Any]) -> None:
 def guarded(username: str, meta: Mapping[str, Any], wrong: type[Exception]) -> Iterator[None]:
     """Have the block look at a password; `wrong` is what it raises when that is not right.
 
-    Raises Throttled instead, before the block, when there were too many failures, and NotCounted
-    while the cache is away. Anything else that the block raises is no failed attempt.
+    Raises Throttled instead, before the block and so before anything is hashed, when there were too
+    many failures or too many right logins, and NotCounted while the cache is away. Anything else
+    that the block raises is neither.
     """
     attempt = _Attempt(username, meta)
     try:
         attempt.begin()
     except Throttled as refused:
-        LOGINS.inc("limited")
+        ATTEMPTS.inc("limited")
         logger.warning(
             "login refused by the limit %r: from %s, name %s",
             refused.limit.name, attempt.counted, attempt.name[:12],
         )  # fmt: skip
         raise
     except NotCounted:
-        LOGINS.inc("not_counted")
+        ATTEMPTS.inc("not_counted")
         raise
     try:
         yield
     except wrong:
-        LOGINS.inc("wrong")
+        ATTEMPTS.inc("wrong")
         logger.info("login failed: from %s, name %s", attempt.counted, attempt.name[:12])
+        attempt.settle("wrong")
         raise
     except BaseException:
-        attempt.forgive(0)
+        attempt.settle("")
         raise
-    LOGINS.inc("right")
-    attempt.forgive(KNOWN_MS)
+    ATTEMPTS.inc("right")
+    attempt.settle("right")
 
 
 def note_lockout(username: str, refused: Throttled) -> None:
@@ -115,11 +122,17 @@ class _Attempt:
             f"l:guesses:{pair}",
             f"l:name:{self.name}",
             f"known:{pair}",
+            f"l:address_logins:{self.counted}",
+            f"l:logins:{pair}",
+            f"l:name_logins:{self.name}",
         )
-        # Behind an address that is free there may be anybody: only the name tells them apart.
-        limits = (ADDRESS_GUESSES, GUESSES)
+        # Behind an address that is free there may be anybody: only the name tells guessers apart.
         free = is_free(meta)
-        self.quotas = (*(0 if free else limit.quota for limit in limits), NAME_GUESSES.quota)
+        self.quotas = (
+            *(0 if free else limit.quota for limit in (ADDRESS_GUESSES, GUESSES)),
+            NAME_GUESSES.quota,
+            *(0 if free else limit.quota for limit in (ADDRESS_LOGINS, LOGINS, NAME_LOGINS)),
+        )
         self.standing = b"stranger"
 
     def begin(self) -> None:
@@ -134,11 +147,14 @@ class _Attempt:
             Taken(ALL[standing.decode()], -1, int(wait[0])).check()
         self.standing = standing
 
-    def forgive(self, known_ms: int) -> None:
-        """Take it back; it stays counted when the cache has gone meanwhile."""
+    def settle(self, came_out: str) -> None:
+        """Take back what it was not: it was `right`, `wrong`, or "" for neither.
+
+        All of it stays counted when the cache has gone meanwhile.
+        """
         if not any(self.quotas):
             return
         try:
-            _forgive(self.keys, (*self.quotas, WINDOW_MS, self.standing, known_ms))
+            _settle(self.keys, (*self.quotas, WINDOW_MS, self.standing, came_out, KNOWN_MS))
         except CacheUnavailable as error:
-            logger.info("a login that did not fail stays counted: %s", error)
+            logger.info("a login stays counted as a failed and a right one: %s", error)

@@ -5,13 +5,15 @@ are called often it does so in the script that knows the caller anyway; `Throttl
 docs/limits.md says what each limit is for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework import status
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -159,12 +161,16 @@ NAME_GUESSES = Limit("name", "LIMIT_LOGIN_FAILURES_PER_NAME", HOUR, "failed logi
 ADDRESS_GUESSES = Limit(
     "address", "LIMIT_LOGIN_FAILURES_PER_ADDRESS", HOUR, "failed logins from an address"
 )
+LOGINS = Limit("logins", "LIMIT_LOGINS_PER_HOUR", HOUR, "logins")
+NAME_LOGINS = Limit("name_logins", "LIMIT_LOGINS_PER_NAME", HOUR, "logins by a name")
+ADDRESS_LOGINS = Limit("address_logins", "LIMIT_LOGINS_PER_ADDRESS", HOUR, "logins from an address")
 
 ALL = {
     limit.name: limit
     for limit in (
         SENDS, POLLS, READS, WRITES, GROUPS, ADDS, REACHES, REPORTS, EXPORTS, DOWNLOADS, VISITS,
-        REGISTRATIONS, GUESSES, NAME_GUESSES, ADDRESS_GUESSES,
+        REGISTRATIONS, GUESSES, NAME_GUESSES, ADDRESS_GUESSES, LOGINS, NAME_LOGINS,
+        ADDRESS_LOGINS,
     )
 }  # fmt: skip
 
@@ -172,6 +178,18 @@ ALL = {
 def is_free(meta: Mapping[str, Any]) -> bool:
     """Say whether a request comes from one of `LIMIT_FREE_ADDRESSES`, and for itself."""
     return comes_from(meta, settings.LIMIT_FREE_ADDRESSES)
+
+
+def visited(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Have a page outside the API that anybody may open take from the visits of its address."""
+
+    @wraps(view)
+    def counted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not is_free(request.META):
+            VISITS.take(counted_as(client_address(request.META)))
+        return view(request, *args, **kwargs)
+
+    return counted
 
 
 def taken_of(limit: Limit, reply: Sequence[Any] | None) -> Taken | None:

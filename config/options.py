@@ -472,6 +472,24 @@ LIMIT_LOGIN_FAILURES_PER_NAME = _number(
     "a name, in an hour",
     "Failed logins from addresses that the name never logged in from.",
 )
+LIMIT_LOGINS_PER_HOUR = _number(
+    _L, "LIMIT_LOGINS_PER_HOUR", 20, "a name from an address", "Right logins; each costs a hash."
+)
+LIMIT_LOGINS_PER_ADDRESS = _number(
+    _L,
+    "LIMIT_LOGINS_PER_ADDRESS",
+    120,
+    "an address, in an hour",
+    "Right logins. When they are used up, each login of a name that is known there counts as five "
+    "of its own.",
+)
+LIMIT_LOGINS_PER_NAME = _number(
+    _L,
+    "LIMIT_LOGINS_PER_NAME",
+    60,
+    "a name, in an hour",
+    "Right logins from addresses that the name never logged in from.",
+)
 
 _P = "Processes"
 WEB_WORKERS = _number(_P, "WEB_WORKERS", 2, "processes", "Web server processes.")

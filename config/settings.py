@@ -98,6 +98,9 @@ try:
     LIMIT_LOGIN_FAILURES_PER_HOUR = options.LIMIT_LOGIN_FAILURES_PER_HOUR.read(env)
     LIMIT_LOGIN_FAILURES_PER_ADDRESS = options.LIMIT_LOGIN_FAILURES_PER_ADDRESS.read(env)
     LIMIT_LOGIN_FAILURES_PER_NAME = options.LIMIT_LOGIN_FAILURES_PER_NAME.read(env)
+    LIMIT_LOGINS_PER_HOUR = options.LIMIT_LOGINS_PER_HOUR.read(env)
+    LIMIT_LOGINS_PER_ADDRESS = options.LIMIT_LOGINS_PER_ADDRESS.read(env)
+    LIMIT_LOGINS_PER_NAME = options.LIMIT_LOGINS_PER_NAME.read(env)
     WORKER_DRAIN_SECONDS = options.WORKER_DRAIN_SECONDS.read(env)
 except EnvError as error:
     # One sentence, whoever imports the settings: manage.py, the web server, a worker.

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from accounts import factor_views
 from accounts.forms import LoginForm
+from common.limits import visited
 from common.pages import unknown_path
 from config import admin_pages, views
 
@@ -28,10 +29,12 @@ urlpatterns = [
     path("docs/", views.DocsView.as_view(url_name="schema"), name="docs"),
     path(
         "browse/login/",
-        LoginView.as_view(
-            template_name="common/login.html",
-            authentication_form=LoginForm,
-            redirect_authenticated_user=True,
+        visited(
+            LoginView.as_view(
+                template_name="common/login.html",
+                authentication_form=LoginForm,
+                redirect_authenticated_user=True,
+            )
         ),
         name="browse_login",
     ),
@@ -40,7 +43,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url="/static/common/strata.svg")),
     path("admin/second-factor/", factor_views.give, name="second_factor"),
     path("admin/second-factor/set-up/", factor_views.set_up, name="second_factor_set_up"),
-    path("admin/login/", admin_pages.login),
+    path("admin/login/", visited(admin_pages.login)),
     path(
         "admin/password_change/",
         admin.site.admin_view(admin_pages.password_change, cacheable=True),
