@@ -4,11 +4,9 @@ The handler turns a `Refusal`, DRF's exceptions and whatever else is raised into
 a route never formats an error itself.
 """
 
-import logging
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from drf_standardized_errors.formatter import ExceptionFormatter
@@ -17,9 +15,8 @@ from drf_standardized_errors.types import Error
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.response import Response
 
-from common.errors import BodyTooLarge, DatabaseUnavailable, Unavailable
-
-logger = logging.getLogger(__name__)
+from common.errors import BodyTooLarge, Unavailable
+from common.unavailable import unavailable
 
 
 class Formatter(ExceptionFormatter):
@@ -36,13 +33,12 @@ class Formatter(ExceptionFormatter):
 
 
 class Handler(StandardExceptionHandler):
-    """The library's handler, which also knows a database that is away from a defect."""
+    """The library's handler, which also knows a dependency that is away from a defect."""
 
     def convert_known_exceptions(self, exc: Exception) -> Exception:
-        """Turn a lost or refused database connection into a 503, what Django refuses into a 4xx."""
-        if isinstance(exc, OperationalError | InterfaceError):
-            logger.warning("database unavailable: %s", str(exc).strip().splitlines()[:1])
-            return DatabaseUnavailable()
+        """Turn a dependency's "not now" into a 503, what Django refuses into a 4xx."""
+        if (not_now := unavailable(exc)) is not None:
+            return not_now
         if isinstance(exc, RequestDataTooBig):
             return BodyTooLarge()
         if isinstance(exc, SuspiciousOperation | MultiPartParserError | UnreadablePostError):

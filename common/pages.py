@@ -10,15 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.csrf import csrf_exempt
 
-from common.errors import RETRY_AFTER_SECONDS, BodyTooLarge, DatabaseUnavailable, Refusal
+from common.errors import RETRY_AFTER_SECONDS, BodyTooLarge, Refusal
 from common.renderers import dumps
+from common.unavailable import unavailable
 
 HTTP_500 = 500
 HTTP_503 = 503
@@ -65,8 +65,23 @@ def answer(request: HttpRequest, *, status: int, code: str, detail: str) -> Http
     return response
 
 
+def answer_refusal(request: HttpRequest, error: Refusal) -> HttpResponse:
+    """Return a refusal as a page, or in the one shape."""
+    response = answer(
+        request,
+        status=error.status_code,
+        code=str(error.get_codes()),
+        detail=str(error.detail),
+    )
+    for name, value in getattr(error, "headers", {}).items():
+        response[name] = value
+    if wait := getattr(error, "wait", None):
+        response["Retry-After"] = str(wait)
+    return response
+
+
 class RefusalPages:
-    """Answers a `Refusal` that a page outside the API raises, such as a login that is limited."""
+    """Answers what a page outside the API refuses, and a dependency that it needs and is away."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -77,19 +92,8 @@ class RefusalPages:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return a refusal as a page, or in the one shape; nothing for any other error."""
-        if not isinstance(error, Refusal):
-            return None
-        response = answer(
-            request,
-            status=error.status_code,
-            code=str(error.get_codes()),
-            detail=str(error.detail),
-        )
-        for name, value in getattr(error, "headers", {}).items():
-            response[name] = value
-        if wait := getattr(error, "wait", None):
-            response["Retry-After"] = str(wait)
-        return response
+        refusal = error if isinstance(error, Refusal) else unavailable(error)
+        return None if refusal is None else answer_refusal(request, refusal)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -138,14 +142,11 @@ def unknown_path(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpRespons
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a defect, or a database that is away, outside the API (`handler500`)."""
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
-        return answer(
-            request,
-            status=503,
-            code=DatabaseUnavailable.default_code,
-            detail="The database is away for a moment. Send the same request again.",
-        )
+    """Answer a defect, or a dependency that is away, outside the API (`handler500`)."""
+    error = sys.exc_info()[1]
+    not_now = None if error is None else unavailable(error)
+    if not_now is not None:
+        return answer_refusal(request, not_now)
     return answer(
         request,
         status=500,

@@ -48,6 +48,10 @@ SELECT reltuples FROM unnest(%s::regclass[]) WITH ORDINALITY AS named(id, place)
 """
 
 
+class TakesNoWrites(Exception):
+    """The database answers, but nothing can be written: a replica, or a primary demoted."""
+
+
 @dataclass(slots=True)
 class Answer:
     """What came of asking a dependency."""
@@ -93,6 +97,8 @@ class Probe:
         started = time.perf_counter()
         try:
             facts = self._ask()
+        except TakesNoWrites:
+            answer = Answer(ok=False, detail="It is read-only: messages can't be sent.")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             # The kind alone: a driver's sentence may hold addresses, and the page is open to all.
             answer = Answer(ok=False, detail=f"It could not be used ({type(error).__name__}).")
@@ -117,11 +123,17 @@ class Probe:
 
 
 def ask_database() -> dict[str, float]:
-    """Open a connection of its own and return how many rows PostgreSQL believes the tables have."""
+    """Open a connection of its own and return how many rows PostgreSQL believes the tables have.
+
+    Raises TakesNoWrites.
+    """
     parameters = connections["default"].get_connection_params()
     parameters["connect_timeout"] = CONNECT_SECONDS
     tables = [model._meta.db_table for model in COUNTED.values()]
     with psycopg.connect(**parameters) as connection:
+        (read_only,) = connection.execute("SHOW transaction_read_only").fetchone() or ("on",)
+        if read_only == "on":
+            raise TakesNoWrites
         found = connection.execute(_ESTIMATES, [tables]).fetchall()
     # -1 is a table that was never analysed.
     return {name: count for name, (count,) in zip(COUNTED, found, strict=True) if count >= 0}

@@ -27,8 +27,8 @@ from rest_framework.views import APIView
 from common.browsable import BrowsableAPIRenderer
 from common.errors import RETRY_AFTER_SECONDS
 from common.renderers import JSONRenderer
-from common.schema import ErrorsSerializer
 from config import access, health, metrics
+from config.serializers import NotReadySerializer, ReadinessSerializer
 
 VERBS = (
     "/register",
@@ -212,36 +212,7 @@ class ReadinessView(MachineView):
         operation_id="readyz",
         responses={
             200: OpenApiResponse(
-                inline_serializer(
-                    "Readiness",
-                    {
-                        "status": serializers.CharField(help_text="`ok` or `degraded`"),
-                        "dependencies": serializers.DictField(
-                            child=inline_serializer(
-                                "Dependency",
-                                {
-                                    "state": serializers.CharField(help_text="`ok` or `degraded`"),
-                                    "latency_ms": serializers.FloatField(required=False),
-                                    "age_seconds": serializers.FloatField(required=False),
-                                    "checked_seconds_ago": serializers.FloatField(required=False),
-                                    "ok_seconds_ago": serializers.FloatField(required=False),
-                                    "detail": serializers.CharField(required=False),
-                                },
-                            )
-                        ),
-                        "processes": serializers.DictField(
-                            child=inline_serializer(
-                                "Process",
-                                {
-                                    "state": serializers.CharField(help_text="`ok` or `late`"),
-                                    "age_seconds": serializers.FloatField(required=False),
-                                    "checked_seconds_ago": serializers.FloatField(required=False),
-                                    "detail": serializers.CharField(required=False),
-                                },
-                            )
-                        ),
-                    },
-                ),
+                ReadinessSerializer,
                 examples=[
                     OpenApiExample(
                         "sample",
@@ -257,8 +228,9 @@ class ReadinessView(MachineView):
                 ],
             ),
             503: OpenApiResponse(
-                ErrorsSerializer,
-                "The database is away; one error for each that is, `attr` names it.",
+                NotReadySerializer,
+                "The database is away; beside the states one error for each that is, `attr` names "
+                "it.",
             ),
         },
     )
@@ -271,16 +243,21 @@ class ReadinessView(MachineView):
         found = health.readiness()
         away = {name: state for name, state in found.items() if state["state"] != "ok"}
         headers = {"Cache-Control": "no-store"}
+        status = "degraded" if away else "ok"
+        data: dict[str, Any] = {
+            "status": status,
+            "dependencies": found,
+            "processes": health.processes(),
+        }
         if "database" not in away:
-            status = "degraded" if away else "ok"
-            data = {"status": status, "dependencies": found, "processes": health.processes()}
             return Response(data, headers=headers)
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         errors = [
             {"code": state["state"], "detail": state["detail"], "attr": name}
             for name, state in away.items()
         ]
-        return Response({"type": "server_error", "errors": errors}, status=503, headers=headers)
+        data |= {"status": "unavailable", "type": "server_error", "errors": errors}
+        return Response(data, status=503, headers=headers)
 
 
 class MetricsView(MachineView):
