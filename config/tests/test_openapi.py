@@ -64,7 +64,10 @@ def test_every_refusal_has_the_one_shape(document):
         assert "default" in refusals
         for status, answer in refusals.items():
             shape = answer["content"]["application/json"]["schema"]
-            assert shape == {"$ref": "#/components/schemas/Errors"}, (method, path, status)
+            # /readyz says the states beside the errors.
+            name = "NotReady" if (path, status) == ("/readyz", "503") else "Errors"
+            assert shape == {"$ref": f"#/components/schemas/{name}"}, (method, path, status)
+            assert set(document["components"]["schemas"][name]["properties"]) >= {"type", "errors"}
 
 
 def test_what_needs_a_token_says_so(document):
