@@ -240,6 +240,29 @@ class TrimmedSend(models.Model):
         return f"{self.chat_id}/{self.seq}"
 
 
+class DatabaseMark(models.Model):
+    """The one row that says how far this database's history has got.
+
+    It grows by one at most every ten seconds, by the first sweeper to do it. No request reads it:
+    a row that every send reads and that is written so often would slow each send down.
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    number = models.BigIntegerField(db_default=0)
+    grown_at = models.DateTimeField(db_default=Now())
+    looks = models.JSONField(
+        default=list,
+        help_text="What the sweepers saw of late, see messaging/looks.py: [µs, largest message id, "
+        "next transaction id] each.",
+    )
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_database_mark")]
+
+    def __str__(self) -> str:
+        return f"mark {self.number}"
+
+
 class LogState(models.Model):
     """The one row of what is true of all logs together.
 

@@ -15,13 +15,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
+
+import orjson
 
 from accounts import selectors as accounts
 from accounts import tokens
 from common.cache import cache
 from common.database import row, rows
+from messaging.looks import EVERY, OVERLAP, Look, begin
 from messaging.services import readers_of
 from messaging.sql import read_sql
 from messaging.telling import Told, tell_or_raise
@@ -30,22 +33,14 @@ from messaging.wire import from_micros, make_line, to_micros
 
 logger = logging.getLogger(__name__)
 _RECENT = read_sql("recently_written.sql")
-_STATE = (
-    "SELECT statement_timestamp(), epoch,"
-    " (SELECT sent_at FROM messaging_message ORDER BY id DESC LIMIT 1)"
-    " FROM messaging_logstate WHERE id = 1"
-)
+_STATE = read_sql("database_state.sql")
+_GROW = read_sql("grow_mark.sql")
 _RAISE_FLOOR = "UPDATE messaging_logstate SET floor = %s WHERE id = 1 AND floor < %s RETURNING id"
 
-OVERLAP = timedelta(seconds=15)
-"""How far each look goes back beyond the last one.
-
-A message is dated and gets its id in a transaction that lasts 5 s at most, so one that was not
-committed at the last look is dated less than that before it, and its id is out of order by no more
-than that again.
-"""
 LONGEST_GAP = timedelta(minutes=5)
 """After a longer pause it is cheaper to begin a new generation than to go through it all."""
+MOST_BEHIND = 100_000
+"""So many messages are gone through at once, where no recent look says from where on to look."""
 CHATS_AT_ONCE = 500
 COUNTS_KEY = "ops:sweeps"
 
@@ -58,6 +53,26 @@ class Sweep:
     mended: int = 0
     forgotten: int = 0
     new_generation: bool = False
+    waiting: bool = False
+    """Whether it is not known yet from where on to look: nothing was vouched for."""
+
+
+class State(NamedTuple):
+    """The row of database_state.sql."""
+
+    now: datetime
+    epoch: int
+    number: int
+    grown_at: datetime | None
+    looks: str
+    newest: int
+    next_transaction: int
+    oldest_transaction: int
+
+
+def read_state() -> State:
+    """Return what a beat begins with."""
+    return State(*row(_STATE, ()))
 
 
 @dataclass(slots=True)
@@ -74,19 +89,26 @@ class Sweeper:
             [("HMGET", "fresh", "gen", "since", "epoch"), ("TIME",)]
         )
         moment = int(seconds) * 1000 + int(micros) // 1000
-        now, epoch, newest = row(_STATE, ())
-        _raise_floor(newest)
+        state = read_state()
+        now, epoch = state.now, state.epoch
+        after = _note_look(state)
         start = from_micros(int(since)) if since else None
         if (
             start is None
             or generation is None
             or int(epoch_told or 0) != epoch
-            or now - start > LONGEST_GAP
+            # A clock that was set back says nothing of how long the pause was.
+            or not -OVERLAP <= now - start <= LONGEST_GAP
         ):
             generation, start = token_hex(8).encode(), now
             done.new_generation = True
+        if state.newest - after > MOST_BEHIND and (done.new_generation or not after):
+            # There will be a look to begin from in a moment; until then the database is asked.
+            done.waiting = True
+            return done
+        if done.new_generation:
             logger.info("the cache begins a new generation")
-        self._mend(start - OVERLAP, done)
+        self._mend(after, done)
         revoked = accounts.tokens_revoked_since(start - OVERLAP)
         if revoked and not tokens.forget(revoked):
             return done
@@ -99,11 +121,12 @@ class Sweeper:
         )  # fmt: skip
         return done
 
-    def _mend(self, since: datetime, done: Sweep) -> None:
-        """Tell the cache whatever it was not told of the messages dated after a moment."""
+    def _mend(self, after: int, done: Sweep) -> None:
+        """Tell the cache whatever it was not told of the messages with larger ids."""
         seen: dict[int, int] = {}
-        found = [_Written(*fields) for fields in rows(_RECENT, {"since": since})]
+        found = [_Written(*fields) for fields in rows(_RECENT, {"after": after})]
         done.chats = len(found)
+        _raise_floor(max((written.sent_at for written in found), default=None))
         for start in range(0, len(found), CHATS_AT_ONCE):
             portion = found[start : start + CHATS_AT_ONCE]
             told = cache.pipeline(
@@ -121,6 +144,23 @@ class Sweeper:
                     done.mended += 1
         done.forgotten = _forget_moved(found)
         self.seen = seen
+
+
+def _note_look(state: State) -> int:
+    """Return the id after which to look; note another look where the last one is old enough."""
+    looks = [Look(*fields) for fields in orjson.loads(state.looks)]
+    after, kept = begin(looks, state.now, state.oldest_transaction)
+    if state.grown_at is None or not timedelta() <= state.now - state.grown_at <= EVERY:
+        kept.append(Look(to_micros(state.now), state.newest, state.next_transaction))
+        rows(
+            _GROW,
+            {
+                "number": state.number,
+                "every": EVERY,
+                "looks": orjson.dumps([*map(list, kept)]).decode(),
+            },
+        )
+    return after
 
 
 @dataclass(slots=True)

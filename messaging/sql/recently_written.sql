@@ -1,7 +1,8 @@
--- The last message of each chat written to since a moment, and what changed in its membership.
+-- The last message of each chat written to since a message id, and what changed in its membership.
 --
--- Parameters: since (a moment far enough back, see the sweeper). Ids are given out in about the
--- order of `sent_at`, so the walk over the primary key stops at the first message dated before.
+-- Parameters: after (an id below which everything was committed at the last look, see the sweeper).
+-- Ids alone say what is new: a message that comes back or in from elsewhere has a new id and an old
+-- date, and so would one that is dated by a clock that was set back.
 -- `changes` lists the messages that changed a membership, "seq user,..."; `widened` is true when
 -- the chat became wide with one of them: its members don't know yet that they have to ask.
 WITH fresh AS (
@@ -9,8 +10,7 @@ WITH fresh AS (
          string_agg(m.seq::text || ' ' || m.subject_id::text, ',')
            FILTER (WHERE m.subject_id IS NOT NULL) AS changes
     FROM messaging_message m
-   WHERE m.id > coalesce((SELECT e.id FROM messaging_message e WHERE e.sent_at < %(since)s
-                           ORDER BY e.id DESC LIMIT 1), 0)
+   WHERE m.id > %(after)s
    GROUP BY m.chat_id
 )
 SELECT c.id, c.number, c.wide_from IS NOT NULL AS wide, coalesce(fresh.changes, '') AS changes,

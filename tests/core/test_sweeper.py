@@ -1,14 +1,21 @@
 """The sweeper: what a sender did not tell the cache, it tells; what it can't vouch for is not believed."""
 
 import threading
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from django.db import connection
+from django.utils.timezone import now
 
 from common.cache import cache
 from common.tests.servers import admin_client, full_cache, paused_cache
 from groups import services as groups
 from messaging import index, scripts
-from messaging.sweeper import Sweeper
+from messaging.looks import Look, begin
+from messaging.models import Chat, DatabaseMark
+from messaging.sweeper import Sweeper, read_state
+from messaging.wire import from_micros, to_micros
 from tests.core.people import Person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -221,3 +228,110 @@ def test_readers_that_fill_while_others_send_hide_nothing(people):
         stop.set()
         emptying.join()
     assert not failures
+
+
+def insert_dated(chat_id: UUID, sender: Person, seq: int, age: str) -> None:
+    """Write a message as a restore or an import does: a new id, and an old date."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO messaging_message (chat_id, seq, sender_id, kind, text, sent_at)"
+            " VALUES (%s, %s, %s, 'text', 'from elsewhere', clock_timestamp() - %s::interval)",
+            (chat_id, seq, sender.id, age),
+        )
+
+
+def test_a_message_with_a_new_id_and_an_old_date_hides_none_that_was_sent_before_it(
+    people, sweeper
+):
+    ada, bob = people
+    eve, moe = Person(), Person()
+    eve.say(moe, "in another chat")
+    untold(lambda: ada.say(bob, "news"))
+    insert_dated(Chat.objects.latest("number").pk, eve, 7, "1 hour")
+    assert sweeper.sweep().mended >= 1
+    answer = bob.poll()
+    assert answer["served_from"] == "cache"
+    assert [m["text"] for m in answer["chats"][0]["messages"]] == ["news"]
+
+
+def test_a_sweeper_that_comes_to_it_anew_looks_behind_such_a_message_too(people):
+    ada, bob = people
+    eve, moe = Person(), Person()
+    eve.say(moe, "in another chat")
+    untold(lambda: ada.say(bob, "news"))
+    insert_dated(Chat.objects.latest("number").pk, eve, 7, "1 hour")
+    cache.execute("DEL", "fresh")
+    Sweeper().sweep()
+    assert bob.drain() == ["news"]
+
+
+def test_a_sender_that_commits_after_later_ids_were_seen_is_looked_for_until_it_ends(
+    people, sweeper
+):
+    """The id is older than a look, the commit younger: by the id alone it would be passed over."""
+    ada, bob = people
+    state = read_state()
+    holder = connection.copy("holder")
+    holder.set_autocommit(False)
+    kim, lee = Person(), Person()
+    kim.say(lee, "opens")
+    chat = Chat.objects.latest("number").pk
+    try:
+        holder.cursor().execute(
+            "SELECT messaging_append(%s, %s, 'text', 'slow', NULL, NULL)", (chat, kim.id)
+        )
+        ada.say(bob, "this commits first")
+        noted = read_state()
+        look = Look(to_micros(noted.now), noted.newest, noted.next_transaction)
+        later = noted.now + timedelta(seconds=30)
+        assert not look.begins(later, read_state().oldest_transaction)
+        holder.commit()
+        assert look.begins(later, read_state().oldest_transaction)
+        assert not look.begins(noted.now, read_state().oldest_transaction), "too young"
+    finally:
+        holder.close()
+    assert state.newest < noted.newest
+
+
+def test_looks_are_kept_from_the_one_to_begin_from_on():
+    now = from_micros(1_000_000_000)
+    looks = [
+        Look(to_micros(now - timedelta(seconds=ago)), id_, 5)
+        for id_, ago in ((10, 40), (20, 30), (30, 20), (40, 10), (50, 0))
+    ]
+    assert begin(looks, now, 5) == (30, looks[2:])
+    assert begin(looks, now, 4) == (0, looks), "somebody of before them is still at work"
+    assert begin(looks, now + timedelta(seconds=30), 4)[0] == 10, "but not for ever"
+    assert begin([], now, 5) == (0, [])
+
+
+def test_a_look_is_noted_each_ten_seconds_and_by_one_sweeper_alone(people, sweeper):
+    number = DatabaseMark.objects.get().number
+    Sweeper().sweep()
+    assert DatabaseMark.objects.get().number == number
+    DatabaseMark.objects.update(grown_at=now() - timedelta(seconds=11))
+    sweeper.sweep()
+    Sweeper().sweep()
+    assert DatabaseMark.objects.get().number == number + 1
+
+
+def test_where_too_much_would_have_to_be_gone_through_nothing_is_vouched_for_yet(
+    people, monkeypatch
+):
+    cache.execute("DEL", "fresh")
+    DatabaseMark.objects.all().delete()
+    monkeypatch.setattr("messaging.sweeper.MOST_BEHIND", 0)
+    assert Sweeper().sweep().waiting
+    assert cache.execute("EXISTS", "fresh") == 0
+    (look,) = DatabaseMark.objects.get().looks
+    DatabaseMark.objects.update(looks=[[look[0] - 20_000_000, *look[1:]]])
+    done = Sweeper().sweep()
+    assert done.new_generation
+    assert not done.waiting
+
+
+def test_a_clock_that_was_set_back_hides_no_revoked_token(people, sweeper):
+    """Its date is before all that was looked at; so nothing of before is believed any more."""
+    ahead = to_micros(now() + timedelta(hours=1))
+    cache.execute("HSET", "fresh", "since", ahead)
+    assert sweeper.sweep().new_generation
