@@ -22,6 +22,7 @@ RUN venv/bin/python -m compileall -q -j 0 app
 WORKDIR ${PREFIX}/app
 RUN pip --python ../venv/bin/python check && \
     SECRET_KEY="$(python -c 'import secrets; print(secrets.token_hex(32))')" ALLOWED_HOSTS=localhost \
+    ARCHIVE_KEY="$(python -c 'import secrets; print(secrets.token_hex(32))')" \
     TRUSTED_PROXIES=1 ../venv/bin/python manage.py check --deploy --fail-level WARNING
 
 FROM python:3.13.14-slim-trixie

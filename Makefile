@@ -11,6 +11,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 # What `make lint` judges: the settings as in production, on servers that are not there.
 PRODUCTION := DEBUG=false DATA_DIR=/nonexistent ALLOWED_HOSTS=chat.example TRUSTED_PROXIES=1 \
 	SECRET_KEY=0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ \
+	ARCHIVE_KEY=0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ \
 	DATABASE_URL=postgres://nobody@127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0
 ARGS ?=
 # The two halves of `make test`, which take about as long as each other.

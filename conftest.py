@@ -35,6 +35,7 @@ os.environ.update(
     {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "SECRET_KEY": "for-tests-only-" * 5,
+        "ARCHIVE_KEY": "an-archive-key-for-tests-only-" * 2,
         "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
         "SECURE_SSL_REDIRECT": "false",
         "SECURE_COOKIES": "false",

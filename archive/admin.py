@@ -13,8 +13,9 @@ from django.views.decorators.http import require_GET, require_POST
 from rest_framework.exceptions import APIException
 
 from archive import jobs
-from archive.models import BackupRun, DrillRun, Erasure, Job, RetentionRun
+from archive.models import ArchiveKey, BackupRun, DrillRun, Erasure, Job, RetentionRun
 from audit import actors
+from common import archive_key
 from common.admin import ReadOnlyModelAdmin
 from common.deeds import tag
 
@@ -179,6 +180,41 @@ class DrillRunAdmin(RunAdmin):
     def seconds(self, run: DrillRun) -> str | None:
         """Return how long before the drill the oldest lost message was sent."""
         return f"{run.lost_seconds:,.0f} s before" if run.lost else None
+
+
+@admin.register(ArchiveKey)
+class ArchiveKeyAdmin(ReadOnlyModelAdmin):
+    """The archive's keys: which signs, and since when a copy is known to be elsewhere."""
+
+    list_display = ("key_id", "use", "kept", "confirmed_by", "first_seen_at", "all_signed_at")
+    fields = list_display
+    readonly_fields = fields
+    empty_text = "No backup has signed anything yet."
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may see backups may see what they are signed with; a row has no key in it."""
+        return request.user.has_perm("archive.view_backuprun") or super().has_view_permission(
+            request, obj
+        )
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """As for the list."""
+        return self.has_view_permission(request)
+
+    @admin.display(description="use")
+    def use(self, key: ArchiveKey) -> SafeString:
+        """Return what it is there for now."""
+        ring = archive_key.ids()
+        if key.key_id not in ring:
+            return tag("not in the ring", "")
+        return tag("signs", "good") if key.key_id == ring[0] else tag("verifies", "")
+
+    @admin.display(description="kept elsewhere")
+    def kept(self, key: ArchiveKey) -> SafeString:
+        """Return since when a copy is known to be elsewhere."""
+        if key.confirmed_at:
+            return tag(f"since {key.confirmed_at:%Y-%m-%d}", "good")
+        return tag("not confirmed: manage.py archive_key --show, then --confirm", "bad")
 
 
 @admin.register(Erasure)

@@ -95,6 +95,29 @@ class HourObject(models.Model):
         return f"object {self.pk}"
 
 
+class ArchiveKey(models.Model):
+    """A key of the ring that this database has seen: its id alone, and what was done about it."""
+
+    key_id = models.CharField("key", max_length=8, primary_key=True)
+    first_seen_at = models.DateTimeField(db_default=Now())
+    confirmed_at = models.DateTimeField(
+        "kept elsewhere since", null=True, help_text="When somebody said that a copy is elsewhere."
+    )
+    confirmed_by = models.CharField(max_length=160, blank=True, default="")
+    signed_to = models.BigIntegerField(
+        default=0, help_text="Up to which row of the index objects bear this key's signature."
+    )
+    all_signed_at = models.DateTimeField(
+        null=True, help_text="Since when no object needs an older key."
+    )
+
+    class Meta:
+        ordering = ["-first_seen_at"]
+
+    def __str__(self) -> str:
+        return self.key_id
+
+
 class Erasure(models.Model):
     """A message whose text is to go; done when no tier has it any more."""
 

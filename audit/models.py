@@ -60,6 +60,9 @@ class Action(models.TextChoices):
     RESTORE = "restore", "ran a restore"
     DRILL = "drill", "ran a drill"
 
+    KEY_SHOWN = "key_shown", "showed the archive key"
+    KEY_KEPT = "key_kept", "confirmed that the archive key is kept elsewhere"
+
     EXPORT_AUDIT = "export_audit", "exported the audit log"
 
 

@@ -38,6 +38,7 @@ _MENU: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("archive.backuprun", "cloud_upload", "Backups"),
             ("archive.retentionrun", "auto_delete", "Retention"),
             ("archive.drillrun", "health_and_safety", "Drills"),
+            ("archive.archivekey", "key", "Archive keys"),
             ("archive.erasure", "ink_eraser", "Erased messages"),
         ],
     ),

@@ -8,9 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Info, Tags, register
+from django.db import DatabaseError
 
-from common import limits
+from archive.keys import confirmed
+from common import archive_key, limits
 from common.addresses import is_within
 
 # Nothing works with less than one of these.
@@ -100,3 +102,32 @@ def check_proxies(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Chec
             id="strata.W001",
         )
     ]
+
+
+@register(Tags.security, deploy=True)
+def check_archive_key(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """There is an archive key, and somebody has said that a copy of it is kept elsewhere."""
+    if not settings.ARCHIVE_KEY:
+        return [
+            Error(
+                "ARCHIVE_KEY is not set: no backup is written, and nothing serves.",
+                hint="Give a long random one, and keep a copy elsewhere; see docs/operations.md.",
+                id="strata.E005",
+            )
+        ]
+    try:
+        key, since = archive_key.current_id(), confirmed()
+    except DatabaseError:
+        # While the image is built there is none, and before the first migration no table.
+        return []
+    if since is None:
+        return [
+            checks.Warning(
+                f"Nobody has said that the archive key {key} is kept elsewhere: without it the "
+                "bucket can't be restored from.",
+                hint="manage.py archive_key --show, keep it, then manage.py archive_key --confirm.",
+                id="strata.W002",
+            )
+        ]
+    said = f"The archive key {key} is kept elsewhere, as was said on {since:%Y-%m-%d}."
+    return [Info(said, id="strata.I001")]

@@ -22,6 +22,9 @@ PAGE: Final = BASE_DIR / "docs" / "settings.md"
 # What SECRET_KEY is when DEBUG is on and none is given; production refuses it.
 DEVELOPMENT_SECRET_KEY: Final = "for-development-only-never-in-production"  # noqa: S105
 SECRET_KEY_MIN_CHARS: Final = 50
+# What ARCHIVE_KEY is when DEBUG is on and none is given.
+DEVELOPMENT_ARCHIVE_KEY: Final = "for-development-only-never-in-production-archive"
+ARCHIVE_KEY_MIN_CHARS: Final = 32
 # What follows the name of a secret's variable to make the name of the variable that names its file.
 FILE: Final = "_FILE"
 
@@ -76,7 +79,10 @@ def take_files(environ: MutableMapping[str, str]) -> None:
         for option in section:
             if option.secret and environ.get(option.name + FILE) and not environ.get(option.name):
                 path = Path(environ.pop(option.name + FILE))
-                environ[option.name] = file_text(option.name, path)
+                text = file_text(option.name, path)
+                if isinstance(option.default, list):
+                    text = ",".join(text.replace(",", " ").split())
+                environ[option.name] = text
 
 
 def _parse_text(env: Env, name: str) -> str:
@@ -323,6 +329,17 @@ S3_ACCESS_KEY_ID = _text(
     _A, "S3_ACCESS_KEY_ID", "", "The key that may read and write the bucket.", secret=True
 )
 S3_SECRET_ACCESS_KEY = _text(_A, "S3_SECRET_ACCESS_KEY", "", "The secret of that key.", secret=True)
+ARCHIVE_KEY = _names(
+    _A,
+    "ARCHIVE_KEY",
+    [],
+    "The key ring that signs what is written to the bucket, and that other keys are derived from: "
+    f"the first key signs, older ones behind it verify; each at least {ARCHIVE_KEY_MIN_CHARS} "
+    "random characters. A restore needs the bucket and this, so keep a copy elsewhere "
+    "(`manage.py archive_key --show`). Without DEBUG nothing serves without one; `make run` makes "
+    "one and keeps it in `DATA_DIR`.",
+    secret=True,
+)
 S3_REGION = _text(_A, "S3_REGION", "us-east-1", "The region that requests are signed for.")
 ARCHIVE_THREADS = _number(
     _A,
@@ -551,6 +568,21 @@ def secret_key_problem(key: str) -> str:
             f"SECRET_KEY is too short or too simple: give at least {SECRET_KEY_MIN_CHARS} "
             "random characters."
         )
+    return ""
+
+
+def archive_key_problem(ring: list[str]) -> str:
+    """Return why cold storage can't be signed with this ring, as one sentence, or an empty text."""
+    for key in ring:
+        if key == DEVELOPMENT_ARCHIVE_KEY:
+            return "ARCHIVE_KEY is a default that everyone knows: give a long random one."
+        if len(key) < ARCHIVE_KEY_MIN_CHARS or len(set(key)) < 5:  # noqa: PLR2004 - as SECRET_KEY
+            return (
+                "ARCHIVE_KEY has a key that is too short or too simple: give at least "
+                f"{ARCHIVE_KEY_MIN_CHARS} random characters each."
+            )
+    if len(set(ring)) < len(ring):
+        return "ARCHIVE_KEY has the same key twice."
     return ""
 
 

@@ -66,6 +66,7 @@ try:
     S3_ACCESS_KEY_ID = options.S3_ACCESS_KEY_ID.read(env)
     S3_SECRET_ACCESS_KEY = options.S3_SECRET_ACCESS_KEY.read(env)
     S3_REGION = options.S3_REGION.read(env)
+    ARCHIVE_KEY = options.ARCHIVE_KEY.read(env)
     ARCHIVE_THREADS = options.ARCHIVE_THREADS.read(env)
     ARCHIVE_CACHE_SECONDS = options.ARCHIVE_CACHE_SECONDS.read(env)
 
@@ -108,7 +109,10 @@ except EnvError as error:
 
 if DEBUG:
     SECRET_KEY = SECRET_KEY or options.DEVELOPMENT_SECRET_KEY
+    ARCHIVE_KEY = ARCHIVE_KEY or [options.DEVELOPMENT_ARCHIVE_KEY]
 elif problem := options.secret_key_problem(SECRET_KEY):
+    sys.exit(problem)
+if not DEBUG and (problem := options.archive_key_problem(ARCHIVE_KEY)):
     sys.exit(problem)
 
 BASE_DIR = options.BASE_DIR

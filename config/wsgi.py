@@ -41,6 +41,13 @@ if not 0 < settings.DB_TRANSACTION_TIMEOUT_MS <= LONGEST_TRANSACTION_MS:
         f"from 1 to {LONGEST_TRANSACTION_MS}."
     )
 
+if not settings.ARCHIVE_KEY:
+    # Found out now, not by the first backup or the first second factor.
+    sys.exit(
+        "ARCHIVE_KEY is not set: give a long random one, and keep a copy elsewhere "
+        "(see docs/operations.md)."
+    )
+
 PAGE = re.compile(r"/chats/([^/]+)/messages/")
 SOME_PAGE = "/chats/some/messages/"
 ASKED_MOST = ("/get_messages", "/send_message", "/send_message_to_group", SOME_PAGE)

@@ -24,6 +24,7 @@ FREE_LATER = 150 * MEGABYTE
 PORTS = range(20_000, 32_000)
 SECRETS = (
     "SECRET_KEY",
+    "ARCHIVE_KEY",
     "postgres_password",
     "valkey_password",
     "s3_access_key_id",
@@ -39,6 +40,8 @@ class DataFolder:
         self.run = self.path / "run"
         self.log = self.path / "log"
         self._lock: int | None = None
+        # The secrets that this start has made.
+        self.made: list[str] = []
 
     def open(self) -> None:
         """Make the folder, check that it can be worked in, and take it for ourselves."""
@@ -94,6 +97,7 @@ class DataFolder:
         if missing:
             # Letters and digits only, so that none needs quoting in a URL or a shell.
             known |= {name: secrets.token_hex(32) for name in missing}
+            self.made += missing
             with one_sentence("writing secrets.json"):
                 write_whole(path, json.dumps(known, indent=1) + "\n")
         return {name: str(known[name]) for name in SECRETS}

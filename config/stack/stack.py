@@ -102,8 +102,10 @@ class Stack:
             for option in section
             if os.environ.get(option.name)
         }
+        own = self._folder.secrets()
         environment = {
-            "SECRET_KEY": self._folder.secrets()["SECRET_KEY"],
+            "SECRET_KEY": own["SECRET_KEY"],
+            "ARCHIVE_KEY": own["ARCHIVE_KEY"],
             "ALLOWED_HOSTS": _allowed_hosts(self._sizes.host),
             **LOCAL_DEFAULTS,
             **given,
@@ -118,6 +120,12 @@ class Stack:
     def _on_ready(self, output: Output, text: str) -> None:
         write_whole(self._folder.path / "env", text)
         host = _in_url(reachable(self._sizes.host))
+        if "ARCHIVE_KEY" in self._folder.made and not os.environ.get("ARCHIVE_KEY"):
+            output.say(
+                f"The archive key is {self._folder.secrets()['ARCHIVE_KEY']}. Keep this elsewhere: "
+                "a restore needs it and the bucket. manage.py archive_key --confirm notes that "
+                "you did."
+            )
         output.say(
             f"Strata is ready: http://{host}:{self._sizes.port}/ (pages /docs/ and /admin/, "
             f"data in {self._folder.path}, Ctrl-C stops it)"

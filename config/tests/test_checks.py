@@ -61,7 +61,8 @@ def test_a_server_that_the_network_reaches_needs_no_proxy(settings, host):
 
 
 def test_the_check_of_a_deployment_says_so():
-    good = {"SECRET_KEY": "".join(map(chr, range(48, 112))), "ALLOWED_HOSTS": "chat.example"}
+    random = "".join(map(chr, range(48, 112)))
+    good = {"SECRET_KEY": random, "ARCHIVE_KEY": random[20:], "ALLOWED_HOSTS": "chat.example"}
     check = ("check", "--deploy", "--fail-level", "WARNING")
     status, said = run_manage(*check, **good, BEHIND_TLS_PROXY="true")
     assert (status, "strata.W001" in said) == (1, True), said
@@ -157,3 +158,9 @@ def test_a_value_that_they_would_read_differently_is_refused(value):
 
 def test_the_page_of_settings_says_what_the_code_says():
     assert options.PAGE.read_text(encoding="utf-8") == options.page()
+
+
+def test_the_check_of_a_deployment_asks_for_an_archive_key():
+    good = {"SECRET_KEY": "".join(map(chr, range(48, 112))), "ALLOWED_HOSTS": "chat.example"}
+    status, said = run_manage("check", "--deploy", **good, TRUSTED_PROXIES="1")
+    assert (status, "strata.E005" in said) == (1, True), said

@@ -41,6 +41,7 @@ def test_each_secret_is_marked_as_one():
     assert {option.name for option in SECRETS} >= {
         "SECRET_KEY",
         "SECRET_KEY_FALLBACKS",
+        "ARCHIVE_KEY",
         "DATABASE_URL",
         "REDIS_URL",
         "S3_ACCESS_KEY_ID",

@@ -65,6 +65,7 @@ class Deployment:
         """Return the settings; the secrets are in files."""
         secret = {
             "SECRET_KEY": secrets.token_hex(32),
+            "ARCHIVE_KEY": secrets.token_hex(32),
             "DATABASE_URL": servers["DATABASE_URL"],
             "REDIS_URL": servers["REDIS_URL"].removesuffix("/0") + "/1",
             "S3_ACCESS_KEY_ID": servers["S3_ACCESS_KEY_ID"],
