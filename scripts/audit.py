@@ -12,8 +12,9 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
-FILES = ("requirements.txt", "requirements-local.txt", "requirements-dev.txt")
+FOLDER = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 60
 
 
@@ -42,6 +43,11 @@ def read(report: str) -> Audit:
     return audit
 
 
+def files(folder: Path = FOLDER) -> list[str]:
+    """Return the names of all files in which requirements are pinned."""
+    return sorted(path.name for path in folder.glob("requirements*.txt"))
+
+
 def ask(file: str) -> Audit:
     """Ask about a requirements file."""
     command = [
@@ -50,7 +56,12 @@ def ask(file: str) -> Audit:
     ]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+            command,
+            cwd=FOLDER,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return Audit(failure=f"no answer in {PATIENCE_SECONDS} s")
@@ -90,7 +101,7 @@ def judge(audits: dict[str, Audit], *, strict: bool) -> tuple[int, list[str]]:
 def main() -> int:
     """Ask about all files; return the exit status."""
     status, said = judge(
-        {file: ask(file) for file in FILES}, strict=os.environ.get("AUDIT_STRICT") == "1"
+        {file: ask(file) for file in files()}, strict=os.environ.get("AUDIT_STRICT") == "1"
     )
     print("\n".join(said), file=sys.stderr if status else sys.stdout)
     return status

@@ -47,12 +47,16 @@ class DataFolder:
         """Make the folder, check that it can be worked in, and take it for ourselves."""
         with one_sentence("opening DATA_DIR"):
             fresh = not self.path.exists()
-            # Passable for the user that PostgreSQL runs as, where we are root.
-            self.path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if fresh and os.geteuid() == 0:
+                # Passable for the user that PostgreSQL runs as, whatever our umask says.
+                self.path.chmod(0o711)
             self._lock_it()
             self._check_space(FREE_AT_FIRST if fresh or not self._has_data() else FREE_LATER)
             for folder in (self.run, self.log):
-                folder.mkdir(exist_ok=True)
+                folder.mkdir(mode=0o700, exist_ok=True)
+                # An earlier version left them open to others.
+                folder.chmod(0o700)
             # Root may write anywhere, and a read-only disk says so only here.
             write_whole(self.run / "supervisor.pid", f"{os.getpid()}\n")
 

@@ -14,6 +14,11 @@ COLOURS: Final = (36, 35, 34, 33, 32, 96, 95, 94, 93)
 RESET: Final = "\x1b[0m"
 WIDTH: Final = 9
 LARGEST_FILE: Final = 10_000_000
+# Older files beside the one that is written: what was logged is to be there when somebody looks,
+# however much has been asked since.
+OLDER_FILES: Final = 9
+# A longer line is cut, so that no single one fills a file.
+LONGEST_LINE: Final = 64 * 1024
 # What nobody at a terminal needs; the files have it all.
 CHATTER: Final = {
     # Tells its life at level I, a hundred lines at each start.
@@ -73,11 +78,19 @@ class Output:
         path = self._folder / f"{name}.log"
         # A full disk is no reason to stop serving.
         with contextlib.suppress(OSError):
-            with path.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+                file.write(text[:LONGEST_LINE] + "\n")
                 full = file.tell() > LARGEST_FILE
             if full:
-                path.replace(path.with_suffix(".log.1"))
+                self._shift(path)
+
+    def _shift(self, path: Path) -> None:
+        """Rename each file to the next number; the oldest goes."""
+        files = [path, *(path.with_suffix(f".log.{n}") for n in range(1, OLDER_FILES + 1))]
+        for older, newer in zip(reversed(files[1:]), reversed(files[:-1]), strict=True):
+            with contextlib.suppress(FileNotFoundError):
+                newer.replace(older)
 
 
 class Lines:

@@ -71,6 +71,8 @@ class Process:
             env=dict(program.environment),
             # Ctrl-C reaches us alone, and the whole group can be ended at once.
             start_new_session=True,
+            # What it makes, sockets too, is ours alone.
+            umask=0o077,
         )
         self.pid = self._popen.pid
         self.started = time.monotonic()

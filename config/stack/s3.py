@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sysconfig
 from http import HTTPStatus
-from http.client import HTTPConnection
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from config.stack.certificates import Certificates, make_certificates
 from config.stack.errors import StackError
 from config.stack.process import Program, one_sentence, write_whole
 from config.stack.server import Server, clean_environment
@@ -19,6 +21,18 @@ if TYPE_CHECKING:
 BUCKET = "strata"
 HEALTH_BUCKET = "strata-health"
 REGION = "us-east-1"
+# What it reads from its working folder. Every port but the S3 one is for its own parts, which show
+# each other the certificate; whoever connects without it gets no further than the handshake.
+SECURITY = """\
+[grpc]
+ca = "{authority}"
+{grpc}
+[https.client]
+enabled = true
+{pair}
+ca = "{authority}"
+{https}
+"""
 
 
 class ObjectStore(Server):
@@ -40,6 +54,7 @@ class ObjectStore(Server):
     )
 
     _client: S3Client | None = None
+    _certificates: Certificates | None = None
 
     def environment(self) -> dict[str, str]:
         """Return the variables that lead to the bucket."""
@@ -59,6 +74,8 @@ class ObjectStore(Server):
             self.data.mkdir(mode=0o700, exist_ok=True)
             objects.mkdir(exist_ok=True)
             write_whole(identities, json.dumps(self._identities()))
+            certificates = self._certificates = make_certificates(self.data)
+            write_whole(self.data / "security.toml", _security(certificates))
         options = {
             "dir": objects,
             "ip": "127.0.0.1",
@@ -81,11 +98,14 @@ class ObjectStore(Server):
             "filer.port": self.ports["s3-filer"],
             "filer.port.grpc": self.ports["s3-filer-grpc"],
             "filer.localSocket": self._socket("filer"),
+            # No page of another origin may read what a key has opened; the default is all.
+            "filer.allowedOrigins": f"http://127.0.0.1:{self.port}",
             "s3": "true",
             "s3.port": self.port,
             "s3.port.grpc": self.ports["s3-grpc"],
             "s3.config": identities,
             "s3.localSocket": self._socket("s3"),
+            "s3.allowedOrigins": f"http://127.0.0.1:{self.port}",
             "s3.autoCreateBucket": "false",
             # What else it would open on fixed ports.
             "s3.iam": "false",
@@ -162,7 +182,14 @@ class ObjectStore(Server):
             client.create_bucket(Bucket=BUCKET)
 
     def _knows_its_volumes(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.ports["s3-master"], timeout=2)
+        files = self._certificates
+        if files is None:
+            raise StackError("it has not been started")
+        context = ssl.create_default_context(cafile=files.authority)
+        context.load_cert_chain(files.certificate, files.key)
+        connection = HTTPSConnection(
+            "127.0.0.1", self.ports["s3-master"], timeout=2, context=context
+        )
         try:
             connection.request("GET", "/dir/status")
             topology = json.loads(connection.getresponse().read())["Topology"]
@@ -191,6 +218,21 @@ class ObjectStore(Server):
         if len(bytes(path)) > 100:  # noqa: PLR2004
             return Path(f"/tmp/strata-{part}-{self.port}.sock")  # noqa: S108  # nosec B108 # a path has 107 bytes; its port is nobody else's
         return path
+
+
+def _security(files: Certificates) -> str:
+    pair = f'cert = "{files.certificate}"\nkey = "{files.key}"'
+    return SECURITY.format(
+        authority=files.authority,
+        pair=pair,
+        grpc="\n".join(
+            f"[grpc.{part}]\n{pair}" for part in ("master", "volume", "filer", "s3", "client")
+        ),
+        https="\n".join(
+            f'[https.{part}]\n{pair}\nca = "{files.authority}"'
+            for part in ("master", "volume", "filer")
+        ),
+    )
 
 
 def binary() -> Path:

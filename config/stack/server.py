@@ -73,7 +73,7 @@ class Server(abc.ABC):
 
     def launch(self) -> None:
         """Start the server without waiting until it serves."""
-        self.folder.log.mkdir(exist_ok=True)
+        self.folder.log.mkdir(mode=0o700, exist_ok=True)
         log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             if (setup := self.setup()) is not None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 
+from config.options import BASE_DIR
 from scripts import sbom
-from scripts.audit import Audit, judge, read
+from scripts.audit import Audit, files, judge, read
 
 REPORT = {
     "dependencies": [
@@ -56,3 +59,31 @@ def test_the_bill_of_materials_is_whole_and_twice_the_same():
     assert sbom.problem(json.dumps(found)).startswith("it leaves out")
     found["components"][0]["type"] = "nonsense"
     assert "is not CycloneDX" in sbom.problem(json.dumps(found))
+
+
+def test_every_file_of_requirements_is_asked_about(tmp_path):
+    asked = set(files())
+    # Wherever one lies, and whatever it is compiled from.
+    known = {path.relative_to(BASE_DIR) for path in tracked("*requirements*.txt")}
+    assert {path.as_posix() for path in known} == asked
+    sources = {path.with_suffix(".txt").name for path in tracked("*requirements*.in")}
+    assert sources == asked
+    makefile = (BASE_DIR / "Makefile").read_text(encoding="utf-8")
+    compiled = re.search(r"for name in ([^;]+);", makefile)
+    assert compiled
+    assert {f"{name}.txt" for name in compiled[1].split()} == asked
+    assert len(asked) > 2
+
+    (tmp_path / "requirements-new.txt").touch()
+    assert files(tmp_path) == ["requirements-new.txt"]
+
+
+def tracked(pattern):
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--", pattern],
+        cwd=BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [BASE_DIR / name for name in done.stdout.split("\0") if name]
