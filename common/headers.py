@@ -1,6 +1,13 @@
-"""What pages may do in a browser: Content-Security-Policy by path, and Permissions-Policy."""
+"""What every answer tells whoever receives it: what to load, and to keep nothing.
+
+Pages get a Content-Security-Policy by path and a Permissions-Policy. All answers say `no-store`
+unless the view has said something else: most carry tokens, people or messages, and an error may
+name somebody.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
@@ -29,9 +36,17 @@ PERMISSIONS = ", ".join(
     )
 )
 
+ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"))
+
+
+def unsaid(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return which of the headers that every answer has are not among these names."""
+    said = list(names)
+    return [header for header in ALWAYS if header[0] not in said]
+
 
 class PageHeaders(CSPMiddleware):
-    """Adds both headers, unless a view has said them; `CSP_BY_PATH` has the paths with a policy."""
+    """Adds them, unless a view has said them; `CSP_BY_PATH` has the paths with a policy."""
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
@@ -50,4 +65,6 @@ class PageHeaders(CSPMiddleware):
     ) -> HttpResponseBase:
         """Add the headers."""
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+        for name, value in unsaid(response.headers):
+            response.headers[name] = value
         return super().process_response(request, response)

@@ -29,9 +29,7 @@ def json_response(
     body: bytes, status: int = 200, headers: dict[str, str] | None = None
 ) -> HttpResponse:
     """Return JSON that is ready as an answer."""
-    response = HttpResponse(body, content_type=JSON, status=status, headers=headers)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return HttpResponse(body, content_type=JSON, status=status, headers=headers)
 
 
 class Quick(APIView):

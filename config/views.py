@@ -202,7 +202,7 @@ class LivenessView(MachineView):
     )
     def get(self, request: Request) -> Response:
         """Say that this process lives. No dependency is asked."""
-        return Response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+        return Response({"status": "ok"})
 
 
 class ReadinessView(MachineView):
@@ -242,7 +242,6 @@ class ReadinessView(MachineView):
         """
         found = health.readiness()
         away = {name: state for name, state in found.items() if state["state"] != "ok"}
-        headers = {"Cache-Control": "no-store"}
         status = "degraded" if away else "ok"
         data: dict[str, Any] = {
             "status": status,
@@ -250,8 +249,8 @@ class ReadinessView(MachineView):
             "processes": health.processes(),
         }
         if "database" not in away:
-            return Response(data, headers=headers)
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            return Response(data)
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         errors = [
             {"code": state["state"], "detail": state["detail"], "attr": name}
             for name, state in away.items()
@@ -273,7 +272,6 @@ class MetricsView(MachineView):
         return HttpResponse(
             metrics.text(),
             content_type="text/plain; version=0.0.4; charset=utf-8",
-            headers={"Cache-Control": "no-store"},
         )
 
     def get_authenticate_header(self, request: Request) -> str:

@@ -24,6 +24,7 @@ from django.urls import ResolverMatch, resolve
 from django.utils.functional import cached_property
 
 from common.context import REQUEST_ID_HEADER
+from common.headers import unsaid
 from common.wsgi import ChunkedBodies
 from config import counting, traced
 from messaging.tiers import warm
@@ -117,12 +118,11 @@ class BareHandler(counting.CountingHandler):
         if isinstance(response, HttpResponse):
             # Else the server would send the answer in chunks.
             response.headers["Content-Length"] = str(len(response.content))
-        # The security middleware says so too, where it runs.
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
         start_response(
             f"{response.status_code} {response.reason_phrase}",
             [
                 *response.items(),
+                *unsaid(response.headers),
                 *(("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()),
                 (REQUEST_ID_HEADER, request.request_id),  # type: ignore[attr-defined]
             ],
