@@ -13,6 +13,8 @@ from accounts.models import User
 from common.limits import Limit, Taken, limit_of, taken_of
 
 SCHEME = "Bearer"
+# Far more than any of our tokens, and few enough to look at each character.
+HEADER_MAX_CHARS = 2 * tokens.TOKEN_MAX_CHARS
 BAD_HEADER = "The Authorization header must be 'Bearer', a space and a token."
 BAD_TOKEN = "This token is not valid: it may have been revoked or have expired. Log in again."  # noqa: S105  # nosec B105 # a sentence about tokens
 
@@ -49,6 +51,8 @@ class Caller:
 
 def bearer_token(header: str) -> str | None:
     """Return the token of an Authorization header, or None when it is malformed."""
+    if len(header) > HEADER_MAX_CHARS:
+        return None
     scheme, _, token = header.strip(" \t").partition(" ")
     token = token.strip(" \t")
     if scheme.lower() != "bearer" or not token or any(c.isspace() for c in token):

@@ -11,6 +11,9 @@ DISPLAY_NAME_MAX_CHARS = 128
 # Case folding makes at most three characters of one (U+0390 and its like, by Unicode's stability
 # policy); one more for what NFKC may add. A test goes through all of Unicode.
 USERNAME_KEY_MAX_CHARS = USERNAME_MAX_CHARS * 4
+# A character is written in at most four (NFD, by Unicode's stability policy), so nothing longer is
+# anybody's name. To normalise a text takes time by the square of its marks: nothing longer is.
+SENT_MAX_CHARS = USERNAME_MAX_CHARS * 4
 
 # Letters and marks that show nothing: Hangul fillers, joiners, variation selectors.
 _INVISIBLE = frozenset(
@@ -23,7 +26,9 @@ _INVISIBLE = frozenset(
 
 
 def normal(username: str) -> str:
-    """Return a username as it is stored: NFKC, as Django does."""
+    """Return a username as it is stored, NFKC as Django does; too long a text as it is."""
+    if len(username) > SENT_MAX_CHARS:
+        return username
     return unicodedata.normalize("NFKC", username)
 
 
@@ -31,8 +36,11 @@ def key(username: str) -> str:
     """Return what two usernames share when they differ only by case or compatibility form.
 
     NFKC ∘ casefold ∘ NFKC, again until nothing changes: for a few characters one round leaves
-    something to fold, and a key must be its own key.
+    something to fold, and a key must be its own key. A text too long for a name has a key that is
+    nobody's: a piece of itself, longer than any key.
     """
+    if len(username) > SENT_MAX_CHARS:
+        return username[: USERNAME_KEY_MAX_CHARS + 1]
     before, after = "", username
     while before != after:
         before, after = after, normal(normal(after).casefold())
@@ -50,6 +58,8 @@ class UsernameValidator(UnicodeUsernameValidator):
     def __call__(self, value: str | None) -> None:
         """Raise ValidationError (code `invalid`) for what is no username."""
         text = value or ""
+        if len(text) > SENT_MAX_CHARS:
+            raise ValidationError(self.message, code=self.code)
         if any(ord(character) in _INVISIBLE for character in text):
             raise ValidationError(self.message, code=self.code)
         bare = [
@@ -62,5 +72,7 @@ class UsernameValidator(UnicodeUsernameValidator):
 
 def validate_display_name(value: str) -> None:
     """Raise ValidationError for a display name with control characters, line ends among them."""
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    # What is longer is refused for that; to look at each character would take long.
+    looked_at = value[: DISPLAY_NAME_MAX_CHARS + 1]
+    if any(unicodedata.category(character) == "Cc" for character in looked_at):
         raise ValidationError("A name can't hold control characters.", code="control_characters")

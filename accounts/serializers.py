@@ -26,6 +26,11 @@ class UsernameField(StrictCharField):
         """Return the name in NFKC, which the rules are then applied to."""
         return names.normal(super().to_internal_value(data))
 
+    def check_length(self, text: str) -> None:
+        """Refuse what no name can be written in; the name itself is measured in NFKC."""
+        if len(text) > names.SENT_MAX_CHARS:
+            self.fail("max_length", max_length=self.max_length)
+
 
 class RegisterSerializer(serializers.Serializer[Any]):
     """What `/register` takes."""
@@ -53,8 +58,10 @@ class RegisterSerializer(serializers.Serializer[Any]):
 class LoginSerializer(serializers.Serializer[Any]):
     """What `/login` takes."""
 
-    username = StrictCharField(help_text="In any case and compatibility form.")
-    password = StrictCharField(style={"input_type": "password"})
+    username = StrictCharField(
+        max_length=names.SENT_MAX_CHARS, help_text="In any case and compatibility form."
+    )
+    password = StrictCharField(max_length=PASSWORD_MAX_CHARS, style={"input_type": "password"})
 
 
 class NothingSerializer(serializers.Serializer[Any]):

@@ -15,7 +15,7 @@ from drf_standardized_errors.types import Error
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.response import Response
 
-from common.errors import BodyTooLarge, Unavailable
+from common.errors import ERRORS_MAX, BodyTooLarge, Unavailable
 from common.unavailable import unavailable
 
 
@@ -23,8 +23,8 @@ class Formatter(ExceptionFormatter):
     """The library's formatter, which also names the field at fault of a `Refusal`."""
 
     def get_errors(self) -> list[Error]:
-        """Return the errors, a refusal's with its field."""
-        errors: list[Error] = super().get_errors()
+        """Return the first errors, a refusal's with its field."""
+        errors: list[Error] = super().get_errors()[:ERRORS_MAX]
         field = getattr(self.exc, "field", None)
         if field is not None:
             for error in errors:

@@ -8,6 +8,8 @@ from rest_framework import status
 from rest_framework.exceptions import APIException
 
 RETRY_AFTER_SECONDS = 2
+ERRORS_MAX = 10
+"""The most errors that an answer lists: those of a long list would be longer than the request."""
 
 
 class Refusal(APIException):

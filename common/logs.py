@@ -35,15 +35,25 @@ SHORT = {
     "run_id": "run",
     "trace_id": "trace",
 }
+PATH_MAX_CHARS = 200
+"""How much of a path a line tells."""
 # What PostgreSQL says of a row that it refused holds its values, a message's text among them.
-_ROW = re.compile(r"\s*\b(?:DETAIL|CONTEXT|QUERY):.*", re.DOTALL)
+_ROW = re.compile(r"\b(?:DETAIL|CONTEXT|QUERY):")
 _TIME = "%Y-%m-%dT%H:%M:%S"
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def without_row(text: str) -> str:
     """Return a message less what a driver's error says of the row, which is its end."""
-    return _ROW.sub("", text) if "DETAIL:" in text or "CONTEXT:" in text else text
+    # `search` for a bare word takes time in proportion to the text; white space is cut off after.
+    if ("DETAIL:" in text or "CONTEXT:" in text) and (found := _ROW.search(text)):
+        return text[: found.start()].rstrip()
+    return text
+
+
+def shortened(text: str) -> str:
+    """Return a path as a line tells it: its beginning, where it is long."""
+    return text if len(text) <= PATH_MAX_CHARS else f"{text[:PATH_MAX_CHARS]}…"
 
 
 def traceback_of(text: str, error: BaseException | None) -> str:
@@ -59,11 +69,15 @@ def traceback_of(text: str, error: BaseException | None) -> str:
 
 
 class Context(logging.Filter):
-    """Adds to a record whose work it came from."""
+    """Adds to a record whose work it came from; cuts the paths that Django's records name."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take every record."""
         record.context = context.shown()
+        if record.name.startswith("django.") and isinstance(record.args, tuple):
+            record.args = tuple(
+                shortened(one) if isinstance(one, str) else one for one in record.args
+            )
         return True
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 
 import pytest
 from django.db import IntegrityError, connection
@@ -185,3 +186,26 @@ def test_a_word_that_is_none_of_the_choices_starts_nothing(name, value):
         f"{name} is {value!r}; it must be "
         + ("line or json.\n" if name == "LOG_FORMAT" else "off, cold or all.\n")
     )
+
+
+def test_a_path_that_asks_for_much_work_costs_little():
+    # Taking white space off before the word took time by the square of its length.
+    text = "Not Found: /" + " " * 60_000 + "CONTEXT"
+    for end in ("", ":"):
+        started = time.thread_time()
+        logs.without_row(text + end)
+        assert time.thread_time() - started < 0.25
+
+
+def test_a_line_names_a_path_by_its_beginning():
+    record = logging.LogRecord(
+        "django.request",
+        logging.WARNING,
+        "x.py",
+        1,
+        "%s: %s",
+        ("Not Found", "/" + "a" * 5000),
+        None,
+    )
+    assert logs.Context().filter(record)
+    assert record.getMessage() == "Not Found: /" + "a" * (logs.PATH_MAX_CHARS - 1) + "…"
