@@ -39,8 +39,8 @@ from common.limits import (
 logger = logging.getLogger(__name__)
 
 _LUA = Path(__file__).parent / "lua"
-_guess = Script(FRESH_LUA, LIMIT_LUA, _LUA / "guess.lua")
-_settle = Script(FRESH_LUA, LIMIT_LUA, _LUA / "settle.lua")
+_guess = Script(FRESH_LUA, LIMIT_LUA, _LUA / "guess.lua", when_full=True)
+_settle = Script(FRESH_LUA, LIMIT_LUA, _LUA / "settle.lua", when_full=True)
 KNOWN_MS = 30 * 24 * 3600 * 1000
 """How long an address from which a name logged in stays known to be theirs."""
 NOTED_MS = 10 * 60 * 1000

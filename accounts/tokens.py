@@ -33,8 +33,8 @@ TOKEN_MAX_CHARS = 200
 _LUA = Path(__file__).parent / "lua"
 TOKEN_LUA = _LUA / "token.lua"
 
-_authenticate = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "authenticate.lua")
-_fill = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "fill_token.lua")
+_authenticate = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "authenticate.lua", when_full=True)
+_fill = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "fill_token.lua", when_full=True)
 _drop_touched = Script(_LUA / "drop_touched.lua")
 TOUCHED_KEY = "touched"
 USES_AT_ONCE = 1000

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from archive.hours import Damaged, hour_from, key_of, line_from, plain_chunks, seq_of, split_lines
 from archive.sql import read_sql
-from common.cache import CacheUnavailable, cache
+from common.cache import CacheUnavailable, cache, keep
 from common.database import rows
 from messaging.tiers import Reading, Span, Tier
 from messaging.wire import Line, from_micros
@@ -184,6 +184,6 @@ def _keep(name: str, packed: bytes) -> None:
     if len(packed) > MOST_KEPT_BYTES:
         return
     try:
-        cache.execute("SET", name, packed, "EX", settings.ARCHIVE_CACHE_SECONDS)
+        keep(name, packed, settings.ARCHIVE_CACHE_SECONDS)
     except CacheUnavailable:
         return

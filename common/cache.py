@@ -220,11 +220,13 @@ def command_name(packed: bytes) -> str:
 class Script:
     """Named Lua files beside the module that runs them: one script, one round trip, atomic.
 
-    Several files are joined in order, so that a shared function is written once.
+    Several files are joined in order, so that a shared function is written once. One `when_full`
+    may write where the server has no more room: it counts, or replaces what is there.
     """
 
-    def __init__(self, *paths: Path) -> None:
-        self.source = b"\n".join(path.read_bytes() for path in paths)
+    def __init__(self, *paths: Path, when_full: bool = False) -> None:
+        flags = [b"#!lua flags=allow-oom"] if when_full else []
+        self.source = b"\n".join([*flags, *(path.read_bytes() for path in paths)])
         self.digest = sha1(self.source, usedforsecurity=False).hexdigest()
         _names[self.digest] = paths[-1].stem
 
@@ -244,5 +246,15 @@ class Script:
         return ("EVAL", self.source, len(keys), *keys, *args)
 
 
-FRESH_LUA = Path(__file__).parent / "lua" / "fresh.lua"
+_LUA = Path(__file__).parent / "lua"
+FRESH_LUA = _LUA / "fresh.lua"
 """Whether an entry may be believed; goes first into every script that asks."""
+ROOM_LUA = _LUA / "room.lua"
+"""Whether there is room for what can be had again; goes into every script that adds such things."""
+
+_keep = Script(ROOM_LUA, _LUA / "keep.lua")
+
+
+def keep(key: str, value: bytes, seconds: int) -> None:
+    """Keep a value that can be had again, where there is room; raises CacheUnavailable."""
+    _keep([key], [value, seconds])

@@ -27,7 +27,7 @@ from common.errors import Refusal, Unavailable
 _LUA = Path(__file__).parent / "lua"
 LIMIT_LUA = _LUA / "limit.lua"
 """Counting; goes behind fresh.lua into every script that limits."""
-_take = Script(FRESH_LUA, LIMIT_LUA, _LUA / "take.lua")
+_take = Script(FRESH_LUA, LIMIT_LUA, _LUA / "take.lua", when_full=True)
 
 REFUSED = Counter("strata_limited_total", "Requests refused by a limit (429).", "limit")
 MINUTE, HOUR, DAY = 60, 3600, 86_400

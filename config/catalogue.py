@@ -151,6 +151,9 @@ SWEEPS = Figure("strata_sweeper_sweeps_total", "Sweeps, of all sweepers.")
 REPAIRS = Figure(
     "strata_sweeper_repairs_total", "What they made good in the cache, by kind.", ("kind",)
 )
+EVICTED = Figure(
+    "strata_hot_tier_evicted_total", "Chats, indexes and objects that they gave up for room."
+)
 REPAIR_KINDS = {"mended": "chat", "forgotten": "index", "new_generation": "generation"}
 TASK_RUNS = Figure("strata_task_runs_total", "Runs of a task, by outcome.", ("task", "outcome"))
 TASK_SECONDS = Figure("strata_task_seconds_total", "Time that its runs took.", ("task",))
@@ -163,6 +166,6 @@ ASKED: tuple[Figure, ...] = (
     BUILD, UP, ANSWER, SEEN, FIGURES_UP, ROWS, SWEEPER, HEARTBEAT, *WORKERS,
     CONNECTIONS, TRANSACTIONS, BLOCKS, *SERVER.values(), LAG, RETENTION, *COLD.values(),
     *PEOPLE.values(), *VERIFIED.values(),
-    *MEASURED.values(), *INFO.values(), *KEPT.values(), SWEEPS, REPAIRS,
+    *MEASURED.values(), *INFO.values(), *KEPT.values(), SWEEPS, REPAIRS, EVICTED,
     TASK_RUNS, TASK_SECONDS, TASK_LAST, TASK_LAST_OK,
 )  # fmt: skip

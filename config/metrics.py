@@ -162,6 +162,7 @@ def _kept(facts: Mapping[str, Any]) -> Iterator[Metric]:
         catalogue.REPAIRS,
         (((kind,), sweeps.get(key, 0)) for key, kind in catalogue.REPAIR_KINDS.items()),
     )
+    yield one(catalogue.EVICTED, sweeps.get("evicted", 0))
     tasks: dict[str, dict[str, float]] = {}
     for key, value in facts["tasks"].items():
         task, _, what = key.partition(" ")

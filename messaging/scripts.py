@@ -7,7 +7,7 @@ from pathlib import Path
 from django.conf import settings
 
 from accounts.tokens import TOKEN_LUA
-from common.cache import FRESH_LUA, Script
+from common.cache import FRESH_LUA, ROOM_LUA, Script
 from common.limits import LIMIT_LUA
 
 INDEX_BELIEF_MS = 12_000
@@ -51,9 +51,13 @@ class _Nonce:
 
 new_nonce = _Nonce()
 
-poll = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "keys.lua", _LUA / "poll.lua")
-page = Script(FRESH_LUA, LIMIT_LUA, TOKEN_LUA, _LUA / "page.lua")
-tell = Script(_LUA / "keys.lua", _LUA / "tell.lua")
-fill_index = Script(_LUA / "keys.lua", _LUA / "index.lua")
+_ASKING = (FRESH_LUA, LIMIT_LUA, TOKEN_LUA)
+poll = Script(*_ASKING, _LUA / "keys.lua", _LUA / "poll.lua", when_full=True)
+page = Script(*_ASKING, _LUA / "page.lua", when_full=True)
+tell = Script(ROOM_LUA, _LUA / "keys.lua", _LUA / "tell.lua")
+fill_index = Script(ROOM_LUA, _LUA / "keys.lua", _LUA / "index.lua")
 read_lines = Script(_LUA / "read.lua")
-take_lines = Script(_LUA / "keys.lua", _LUA / "take.lua")
+take_lines = Script(ROOM_LUA, _LUA / "keys.lua", _LUA / "take.lua")
+vouch = Script(_LUA / "vouch.lua", when_full=True)
+forget = Script(_LUA / "forget.lua", when_full=True)
+ages = Script(_LUA / "ages.lua")

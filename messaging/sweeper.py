@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -24,6 +24,8 @@ from accounts import selectors as accounts
 from accounts import tokens
 from common.cache import cache
 from common.database import row, rows
+from messaging import scripts
+from messaging.eviction import Eviction
 from messaging.looks import EVERY, OVERLAP, Look, begin
 from messaging.services import readers_of
 from messaging.sql import read_sql
@@ -53,6 +55,7 @@ class Sweep:
     mended: int = 0
     forgotten: int = 0
     new_generation: bool = False
+    evicted: int = 0
     waiting: bool = False
     """Whether it is not known yet from where on to look: nothing was vouched for."""
 
@@ -81,10 +84,13 @@ class Sweeper:
 
     seen: dict[int, int] = field(default_factory=dict)
     """Chat number -> last seq, at the sweep before: a list behind that one is not just late."""
+    eviction: Eviction = field(default_factory=Eviction)
 
     def sweep(self) -> Sweep:
         """Bring the cache up to what is committed; raises `CacheUnavailable`, database errors."""
         done = Sweep()
+        full = self.eviction.run()
+        done.evicted = self.eviction.evicted
         (generation, since, epoch_told), (seconds, micros) = cache.pipeline(
             [("HMGET", "fresh", "gen", "since", "epoch"), ("TIME",)]
         )
@@ -112,13 +118,9 @@ class Sweeper:
         revoked = accounts.tokens_revoked_since(start - OVERLAP)
         if revoked and not tokens.forget(revoked):
             return done
-        cache.pipeline(
-            [
-                ("HSET", "fresh", "gen", generation, "ms", moment, "since", to_micros(now),
-                 "epoch", epoch),
-                *_counted(done),
-            ]
-        )  # fmt: skip
+        scripts.vouch(
+            [], [generation, moment, to_micros(now), epoch, int(full), "sweeps", 1, *_counted(done)]
+        )
         return done
 
     def _mend(self, after: int, done: Sweep) -> None:
@@ -203,12 +205,12 @@ class _Written:
             yield f"x:{self.number}:{seq}", user
 
 
-def _counted(done: Sweep) -> Iterator[tuple[str | int, ...]]:
-    """Yield the commands that add a sweep to what all sweepers have done, for /metrics."""
-    yield "HINCRBY", COUNTS_KEY, "sweeps", 1
-    for name in ("mended", "forgotten", "new_generation"):
+def _counted(done: Sweep) -> Iterator[str | int]:
+    """Yield name and number of what a sweep adds to what all sweepers have done, for /metrics."""
+    for name in ("mended", "forgotten", "new_generation", "evicted"):
         if number := int(getattr(done, name)):
-            yield "HINCRBY", COUNTS_KEY, name, number
+            yield name
+            yield number
 
 
 def _forget_moved(found: Sequence[_Written]) -> int:
@@ -222,8 +224,7 @@ def _forget_moved(found: Sequence[_Written]) -> int:
         users = {user}
         if written.widened:
             users |= {entry.split(" ")[0] for entry in readers_of(written.id).split(",") if entry}
-        names: list[Any] = [f"{kind}:{one}" for one in users for kind in ("i", "v", "il")]
-        cache.pipeline([("DEL", *names), ("SET", key, 1, "PX", 120_000)])
+        scripts.forget([key], [*users])
         forgotten += len(users)
     return forgotten
 

@@ -17,7 +17,6 @@ end
 local lease = redis.call('GET', KEYS[2])
 if not lease then
   lease = ARGV[2]
-  -- A full cache gives no lease; then the answer comes from the database and nothing is filled.
-  redis.pcall('SET', KEYS[2], lease, 'PX', ARGV[3])
+  redis.call('SET', KEYS[2], lease, 'PX', ARGV[3])
 end
 return {false, lease, now, fresh[1] or ''}

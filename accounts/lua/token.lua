@@ -3,8 +3,8 @@
 -- `t:<digest>` is a hash: u, the user; ms, the moment (cache clock) before which nobody had read
 -- the row yet; gen, the cache's generation then; exp, when the token expires, 0 for never; used,
 -- when its use was last noted. A use is noted once a minute, in `touched` (digest -> ms), which a
--- task carries into the rows: a request never writes one. A full cache refuses the note, not the
--- request.
+-- task carries into the rows: a request never writes one. Where a cache refuses the note, it does not
+-- refuse the request.
 
 local TOUCH_MS = 60000
 

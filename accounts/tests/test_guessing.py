@@ -244,9 +244,25 @@ def test_the_audit_log_tells_once_who_was_held_up_at_the_admin():
     assert "secret" not in str(list(Entry.objects.values()))
 
 
-@pytest.mark.parametrize("trouble", [paused_cache, full_cache])
-def test_without_a_cache_to_count_in_nobody_is_let_try(ada, trouble):
-    with trouble():
+def test_in_a_cache_that_is_full_logins_and_registrations_go_on_and_are_counted(ada, settings):
+    settings.LIMIT_REGISTRATIONS_PER_HOUR = 1
+    with full_cache():
+        assert login(password=PASSWORD).status_code == 200
+        assert register(1).status_code == 201
+        assert register(2).status_code == 429
+        for path in ("/browse/login/", "/admin/login/"):
+            response = Client(REMOTE_ADDR=HOME).post(
+                path, {"username": "ada", "password": PASSWORD}
+            )
+            assert response.status_code in {200, 302}
+        # The admin's login counts as a failure: ada is no staff.
+        for _ in range(2):
+            assert login().status_code == 401
+        assert login(password=PASSWORD).status_code == 429
+
+
+def test_without_a_cache_to_count_in_nobody_is_let_try(ada):
+    with paused_cache():
         for answer in (login(password=PASSWORD), login("nobody")):
             assert fault(answer) == (503, "limits_unavailable", None)
             assert int(answer["Retry-After"]) > 0

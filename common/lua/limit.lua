@@ -9,7 +9,8 @@
 
 -- What is left after taking `cost`, and in how many ms one more will be there: {left, wait}.
 -- Refused, nothing is taken: {-1, ms until it would not be}. False where there is no limit.
--- A full cache can't count: that refuses nobody, or with `must` fails the script.
+-- Scripts that count may write where the cache is full (common/cache.py). One that may not counts
+-- nothing there, or with `must` fails.
 local function take(key, now, quota, window, cost, must)
   if quota <= 0 then return false end
   local interval = window / quota

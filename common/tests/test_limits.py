@@ -141,9 +141,16 @@ def test_a_refusal_says_what_is_allowed_and_when():
     assert refused().get_codes() == "throttled"
 
 
-@pytest.mark.parametrize("trouble", [paused_cache, full_cache])
-def test_what_can_not_be_counted_goes_on_unless_it_must_be(trouble):
-    with trouble():
+@pytest.mark.parametrize("must", [False, True])
+def test_a_full_cache_counts(must):
+    with full_cache():
+        taken = [LIMIT.take("ada", must=must) for _ in range(3)]
+        assert [one and one.left for one in taken] == [2, 1, 0]
+        assert refused().wait
+
+
+def test_what_can_not_be_counted_goes_on_unless_it_must_be():
+    with paused_cache():
         taken = [LIMIT.take("ada") for _ in range(5)]
         assert all(one is None or one.left >= 0 for one in taken)
         with pytest.raises(NotCounted) as caught:

@@ -13,8 +13,9 @@ from config.stack.folder import MEGABYTE
 from config.stack.process import Program, one_sentence, write_whole
 from config.stack.server import Server, clean_environment
 
-# All that it holds can be rebuilt from the database, so nothing is written to disk. When it is
-# full it refuses writes, which the cache tier survives, rather than dropping keys at random.
+# All that it holds can be rebuilt from the database, so nothing is written to disk. It drops
+# nothing by itself, since limits and queue are in it too: the sweeper gives up what is coldest of
+# the rest.
 CONFIGURATION = """\
 bind 127.0.0.1
 port {port}

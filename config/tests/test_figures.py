@@ -14,6 +14,7 @@ from archive.models import BackupRun, DrillRun, RetentionRun
 from archive.verify import verify
 from chats.services import send_message
 from common.cache import cache
+from common.tests.servers import full_cache
 from config import figures, health, signs, tasks
 from config.celery import app
 from config.tests.test_metrics import samples
@@ -162,6 +163,10 @@ def test_sweeps_and_what_they_mended_are_counted(pair):
     cache.execute("HDEL", *cache.execute("KEYS", "c:*")[:1], "told")
     Sweeper().sweep()
     assert read("strata_sweeper_repairs_total", kind="chat") == 1
+    assert read("strata_hot_tier_evicted_total") == 0
+    with full_cache():
+        Sweeper().sweep()
+    assert read("strata_hot_tier_evicted_total") > 0
 
 
 def test_heartbeats_are_told_by_process():

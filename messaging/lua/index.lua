@@ -4,11 +4,11 @@
 --       how many chats, then number, time (µs), chat_id, first_seq for each chat of the set,
 --       then number, time (µs), chat_id, first_seq for each wide chat. A chat that the user has left
 --       has no first_seq: what is new there the database is asked for.
--- Writes only where the lease still stands: a message told of since then has removed it. A score
--- may be later than what the database said, never earlier.
+-- Writes only where the lease still stands (a message told of since then has removed it) and there
+-- is room. A score may be later than what the database said, never earlier.
 local user = ARGV[1]
 local lease = 'il:' .. user
-if redis.call('GET', lease) ~= ARGV[2] then return 0 end
+if redis.call('GET', lease) ~= ARGV[2] or not room() then return 0 end
 local index, view = 'i:' .. user, 'v:' .. user
 local gen = redis.call('HGET', 'fresh', 'gen') or ''
 redis.call('DEL', index, view, lease)

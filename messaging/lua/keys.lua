@@ -12,6 +12,8 @@
 --              start, name or name:<user>
 --   m:<n>      list: the last messages, contiguous, ending at `end`: X at most, and so many bytes
 --   w:<n>      hash: lines that came before their predecessor, by seq, for a moment
+--   fresh      hash: the sweeper's word, see common/lua/fresh.lua; full, 1 where nothing more is to
+--              be put in, see common/lua/room.lua
 --   x:<n>:<seq> set when the users whose membership that message changed were forgotten
 --   cl:<n>     the lease of a reader who is about to fill the list
 --

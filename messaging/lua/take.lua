@@ -1,11 +1,11 @@
 -- Fills one chat's list with lines read from the database, unless something changed meanwhile.
 --
 -- ARGV: number, lease nonce, time of the last line (µs), its seq, life (s), how many pairs for the
---       chat's hash, the pairs, then the lines. Writes only where the lease still stands and no
---       later message was told of.
+--       chat's hash, the pairs, then the lines. Writes only where the lease still stands, no later
+--       message was told of, and there is room.
 local n = ARGV[1]
 local chat, list, lease = 'c:' .. n, 'm:' .. n, 'cl:' .. n
-if redis.call('GET', lease) ~= ARGV[2] then return 0 end
+if redis.call('GET', lease) ~= ARGV[2] or not room() then return 0 end
 local at = redis.call('HGET', chat, 'at')
 if at and tonumber(at) > tonumber(ARGV[3]) then return 0 end
 redis.call('DEL', list, lease)

@@ -6,13 +6,14 @@
 --       then pairs for the chat's hash (only for the first message of a chat).
 -- Afterwards `at` of the chat and the score in each told user's index are at least the message's
 -- time, the list either ends with the message or a later one or is gone, and no reader who began
--- before can fill what it read (its lease is gone).
+-- before can fill what it read (its lease is gone). Where there is no room, what it would have to
+-- make longer is deleted instead.
 local n, id, seq, at = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local chat, list = 'c:' .. n, 'm:' .. n
 local life = ARGV[8]
 
 local had = redis.call('HMGET', chat, 'end', 'at', 'told', 'bytes')
-local full = false
+local full = not room()
 local function try(...)
   local reply = redis.pcall(...)
   if type(reply) == 'table' and reply.err then full = true end
@@ -20,14 +21,16 @@ local function try(...)
 end
 redis.call('DEL', 'cl:' .. n)
 -- `told` is what the sweeper goes by: readers write `at` too, and they tell nobody.
-if not had[3] or tonumber(had[3]) < at then
+if not full and (not had[3] or tonumber(had[3]) < at) then
   if not had[2] or tonumber(had[2]) < at then
     try('HSET', chat, 'told', ARGV[4], 'at', ARGV[4])
   else
     try('HSET', chat, 'told', ARGV[4])
   end
 end
-if had[1] then
+if full then
+  redis.call('DEL', list)
+elseif had[1] then
   local last = tonumber(had[1])
   local early = 'w:' .. n
   if seq == last + 1 then
@@ -43,8 +46,8 @@ if had[1] then
       end
     until full or not line
     if not full then
-      local most, room = tonumber(ARGV[6]), tonumber(ARGV[7])
-      while length > most or (bytes > room and length > 1) do
+      local most, most_bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
+      while length > most or (bytes > most_bytes and length > 1) do
         bytes = bytes - #redis.call('LPOP', list)
         length = length - 1
       end
@@ -88,7 +91,9 @@ for user, first in string.gmatch(ARGV[9], '(%x[%x-]+) (%d+)') do
   local index = 'i:' .. user
   -- Also where there is an index: a reader may be about to write it anew with what it read before.
   redis.call('DEL', 'il:' .. user)
-  if redis.call('EXISTS', index) == 1 then
+  if full and not redis.call('ZSCORE', index, n) then
+    redis.call('DEL', index, 'v:' .. user)
+  elseif redis.call('EXISTS', index) == 1 then
     local reply = redis.pcall('ZADD', index, 'GT', ARGV[4], n)
     if reply == 1 then
       reply = redis.pcall('HSET', 'v:' .. user, id, n .. ' ' .. first)
