@@ -13,7 +13,7 @@ from accounts.guessing import guarded, note_lockout
 from accounts.models import User
 from audit import actors
 from audit.models import Action
-from audit.services import record
+from audit.repeated import record_repeated
 from common.deeds import REASON_MAX_CHARS
 from common.limits import Throttled
 
@@ -106,7 +106,7 @@ class OwnPasswordForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
             with guarded(self.user.username, actors.meta(), ValidationError):
                 return str(super().clean_old_password())
         except ValidationError:
-            record(
+            record_repeated(
                 Action.WRONG_PASSWORD, target=self.user, reason="The old one, to choose another."
             )
             raise

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from django_otp import login as keep_in_session
 
 from accounts import factors
+from common.limits import Throttled
 
 # Whoever has only a password gets to these of the admin's pages.
 OPEN = frozenset({"login", "logout", "second_factor", "second_factor_set_up"})
@@ -99,16 +100,22 @@ def give(request: HttpRequest) -> HttpResponseBase:
         return redirect(_next(request))
     if not factors.has_factor(user):
         return redirect("second_factor_set_up")
-    wait, wrong = factors.wait_seconds(user), False
-    if request.method == "POST" and not wait:
-        device = factors.check(user=user, code=request.POST.get("code", ""))
+    wrong = False
+    if request.method == "POST":
+        try:
+            device = factors.check(request, request.POST.get("code", ""))
+        except Throttled as refused:
+            page = _page(request, "second_factor", title="Second factor", wait=refused.wait)
+            page.status_code = refused.status_code
+            page["Retry-After"] = str(refused.wait)
+            return page
         if device is not None:
             # Whoever knew the session's id before has not given the factor.
             request.session.cycle_key()
             keep_in_session(request, device)
             return redirect(_next(request))
-        wait, wrong = factors.wait_seconds(user), True
-    return _page(request, "second_factor", title="Second factor", wrong=wrong, wait=wait)
+        wrong = True
+    return _page(request, "second_factor", title="Second factor", wrong=wrong)
 
 
 @never_cache
@@ -117,7 +124,9 @@ def give(request: HttpRequest) -> HttpResponseBase:
 def set_up(request: HttpRequest) -> HttpResponseBase:
     """Show the secret, take the first code of it, then show the recovery codes once.
 
-    Whoever has a factor already has to give it to get here, and may have new recovery codes.
+    Each time the page is opened it shows another secret; after a wrong code the same one, which the
+    phone has by then. Who has a factor already has to give it to get here, and may have new
+    recovery codes.
     """
     if away := _to_login(request):
         return away
@@ -134,14 +143,13 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
             left=factors.codes_left(user),
             new=False,
         )
-    wrong = False
-    device = factors.pending(user)
+    device = None
     if request.method == "POST":
-        code = "".join(request.POST.get("code", "").split())
-        codes = factors.confirm(user=user, code=code) or []
-        if codes:
+        confirmed = factors.confirm(request, "".join(request.POST.get("code", "")[:64].split()))
+        if confirmed is not None:
+            kept, codes = confirmed
             request.session.cycle_key()
-            keep_in_session(request, device)
+            keep_in_session(request, kept)
             return _page(
                 request,
                 "second_factor_kept",
@@ -150,7 +158,9 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
                 left=len(codes),
                 new=True,
             )
-        wrong = True
+        device = factors.shown_secret(request)
+    if device is None:
+        device = factors.new_secret(request)
     return _page(
         request,
         "second_factor_set_up",
@@ -158,5 +168,5 @@ def set_up(request: HttpRequest) -> HttpResponseBase:
         secret=factors.secret_of(device),
         picture=factors.picture_of(device),
         required=settings.ADMIN_REQUIRE_SECOND_FACTOR,
-        wrong=wrong,
+        wrong=request.method == "POST",
     )

@@ -1,30 +1,41 @@
 """The second factor of who may use the admin: a code of the moment, or a recovery code.
 
-Devices, codes and what slows a guesser are django-otp's: each wrong code doubles the wait for the
-next. Every change is recorded in the audit log.
+Devices and codes are django-otp's; what slows a guesser is `accounts.code_limits`. Until its first
+code, a secret stands in the session that was shown it and nowhere else. Every change is recorded in
+the audit log.
 """
 
 import base64
 import io
+import time
 from typing import Any
 
 import qrcode
 from django.db import transaction
-from django.utils import timezone
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
 from django_otp import verify_token
 from django_otp.models import Device
+from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
 
 from accounts import rights
+from accounts.code_limits import CodeAttempt
 from accounts.models import User
 from audit import actors
 from audit.models import Action
+from audit.repeated import record_repeated
 from audit.services import record
+from common.limits import Throttled
 
 RECOVERY_CODES = 10
 CODE_DIGITS = 6
+CODE_MAX_CHARS = 64
+PENDING = "second_factor_shown"
+SECRET_SECONDS = 15 * 60
+"""How long a secret that was shown may be confirmed."""
 
 
 def has_factor(user: User) -> bool:
@@ -32,34 +43,60 @@ def has_factor(user: User) -> bool:
     return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
 
 
-def pending(user: User) -> TOTPDevice:
-    """Return the device that a user is about to confirm; it opens nothing until they have.
+def new_secret(request: HttpRequest) -> TOTPDevice:
+    """Make a secret for who sends this request, and keep it in their session; one before is gone.
 
-    The same one until then, so that the page may be loaded again after it was scanned.
+    It opens nothing until `confirm`. Unsaved, as it is returned.
     """
+    user: Any = request.user
+    device = TOTPDevice(user=user, name="phone")
+    request.session[PENDING] = {
+        "key": device.key,
+        "of": user.get_session_auth_hash(),
+        "at": int(time.time()),
+    }
+    return device
+
+
+def shown_secret(request: HttpRequest) -> TOTPDevice | None:
+    """Return the secret that this session was shown; None when that is long ago.
+
+    Nor after a change of the password, which ends what was shown to whoever knew the one before.
+    """
+    user: Any = request.user
+    kept = request.session.get(PENDING)
+    if not isinstance(kept, dict) or time.time() - kept["at"] > SECRET_SECONDS:
+        return None
+    if not constant_time_compare(kept["of"], user.get_session_auth_hash()):
+        return None
+    return TOTPDevice(user=user, name="phone", key=kept["key"])
+
+
+def confirm(request: HttpRequest, code: str) -> tuple[TOTPDevice, list[str]] | None:
+    """Make the secret that was shown the second factor if the code is its own.
+
+    Returns the device and its recovery codes, None when the code is wrong. A user who has a factor
+    already gets no second one.
+    """
+    user: Any = request.user
+    device = shown_secret(request)
+    if device is None or not _is_digits(code):
+        return None
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        device: TOTPDevice | None = TOTPDevice.objects.filter(user=user, confirmed=False).first()
-        if device is None:
-            device = TOTPDevice.objects.create(user=user, name="phone", confirmed=False)
-        return device
-
-
-def confirm(*, user: User, code: str) -> list[str] | None:
-    """Make the pending device the second factor if the code is its own; return recovery codes.
-
-    None when the code is wrong. A user who has a factor already gets no second one.
-    """
-    with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
-        device = TOTPDevice.objects.filter(user=user, confirmed=False).first()
-        if device is None or has_factor(user) or not device.verify_token(code):
+        if has_factor(user):
             return None
-        device.confirmed = True
-        device.save(update_fields=["confirmed"])
+        totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
+        totp.time = time.time()
+        if not totp.verify(int(code), device.tolerance):
+            return None
+        # The code that confirms it opens nothing more.
+        device.last_t, device.drift = totp.t(), totp.drift
+        device.save()
         codes = _new_codes(user)
         record(Action.SECOND_FACTOR, target=user, after={"second_factor": "enrolled"})
-        return codes
+    del request.session[PENDING]
+    return device, codes
 
 
 def renew_recovery_codes(*, user: User) -> list[str]:
@@ -70,29 +107,30 @@ def renew_recovery_codes(*, user: User) -> list[str]:
         return codes
 
 
-def check(*, user: User, code: str) -> Device | None:
-    """Return the device that a code is of, None for a wrong one, or while the user has to wait."""
-    code = "".join(code.split()).replace("-", "").lower()
-    is_of_phone = len(code) == CODE_DIGITS and code.isdecimal()
-    device = _device(user, TOTPDevice if is_of_phone else StaticDevice)
-    found = verify_token(user, device.persistent_id, code) if device is not None else None
+def check(request: HttpRequest, code: str) -> Device | None:
+    """Return the device that a code is of, None for a wrong one. Raises Throttled, NotCounted."""
+    user: Any = request.user
+    code = "".join(code[:CODE_MAX_CHARS].split()).replace("-", "").lower()
+    is_of_phone = _is_digits(code)
+    session = str(request.session.session_key)
+    attempt = CodeAttempt(user, session, request.META, recovery=not is_of_phone)
     what = "code" if is_of_phone else "recovery code"
-    said = f"right {what}" if found is not None else f"wrong {what}"
-    record(Action.SECOND_FACTOR, target=user, after={"second_factor": said})
+    try:
+        attempt.begin()
+    except Throttled as refused:
+        record_repeated(Action.LOCKOUT, target=user, reason=str(refused.detail))
+        raise
+    device = _device(user, TOTPDevice if is_of_phone else StaticDevice)
+    found = None
+    if device is not None and code.isascii() and code.isalnum():
+        found = verify_token(user, device.persistent_id, code)
+    if found is None:
+        said = {"second_factor": f"wrong {what}"}
+        record_repeated(Action.SECOND_FACTOR, target=user, after=said)
+        return None
+    attempt.was_right()
+    record(Action.SECOND_FACTOR, target=user, after={"second_factor": f"right {what}"})
     return found
-
-
-def wait_seconds(user: User) -> int:
-    """Return how long a user has to wait before the next code is looked at."""
-    longest = 0.0
-    for kind in (TOTPDevice, StaticDevice):
-        device = _device(user, kind)
-        if device is not None:
-            allowed, why = device.verify_is_allowed()
-            if not allowed and why and "locked_until" in why:
-                left = (why["locked_until"] - timezone.now()).total_seconds()
-                longest = max(longest, left)
-    return -int(-longest // 1)
 
 
 def reset(*, user: User, reason: str = "") -> int:
@@ -136,6 +174,10 @@ def picture_of(device: TOTPDevice) -> str:
     out = io.BytesIO()
     image.save(out)
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _is_digits(code: str) -> bool:
+    return len(code) == CODE_DIGITS and code.isascii() and code.isdecimal()
 
 
 def _device(user: User, kind: Any) -> Any:

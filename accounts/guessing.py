@@ -16,9 +16,10 @@ from typing import Any
 from accounts import names
 from accounts.models import User
 from audit.models import Action
-from audit.services import NOTHING, record
+from audit.repeated import record_repeated
+from audit.services import NOTHING
 from common.addresses import client_address, counted_as
-from common.cache import FRESH_LUA, CacheUnavailable, Script, cache
+from common.cache import FRESH_LUA, CacheUnavailable, Script
 from common.counts import Counter
 from common.limits import (
     ADDRESS_GUESSES,
@@ -43,7 +44,6 @@ _guess = Script(FRESH_LUA, LIMIT_LUA, _LUA / "guess.lua", when_full=True)
 _settle = Script(FRESH_LUA, LIMIT_LUA, _LUA / "settle.lua", when_full=True)
 KNOWN_MS = 30 * 24 * 3600 * 1000
 """How long an address from which a name logged in stays known to be theirs."""
-NOTED_MS = 10 * 60 * 1000
 WINDOW_MS = GUESSES.seconds * 1000
 
 ATTEMPTS = Counter("strata_logins_total", "Attempts to log in, by what came of them.", "outcome")
@@ -91,18 +91,12 @@ def guarded(username: str, meta: Mapping[str, Any], wrong: type[Exception]) -> I
 
 
 def note_lockout(username: str, refused: Throttled) -> None:
-    """Record in the audit log that a login of the admin was refused, once in a while for a name.
+    """Record in the audit log that a login of the admin was refused, or count that it was.
 
     A name that nobody has is not kept: people type passwords into the wrong field.
     """
-    key = f"noted:{_hashed(username)}:{refused.limit.name}"
-    try:
-        if cache.execute("SET", key, 1, "NX", "PX", NOTED_MS) is None:
-            return
-    except CacheUnavailable:
-        return
     user = User.objects.filter(username_key=names.key(username)).first()
-    record(Action.LOCKOUT, target=user or NOTHING, reason=str(refused.detail))
+    record_repeated(Action.LOCKOUT, target=user or NOTHING, reason=str(refused.detail))
 
 
 def _hashed(username: str) -> str:

@@ -19,6 +19,7 @@ class Action(models.TextChoices):
     WRONG_PASSWORD = "wrong_password", "gave a wrong password"
     SECOND_FACTOR = "second_factor", "changed a second factor"
     LOCKOUT = "lockout", "was locked out"
+    REPEATED = "repeated", "did more from many addresses than is told apart"
     LOCKOUT_LIFTED = "lockout_lifted", "lifted a lockout"
 
     ADMIN_ADD = "admin_add", "added in the admin"

@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 
 from audit import actors
 from audit.models import Action
+from audit.repeated import record_repeated
 from audit.services import NOTHING, Target, record
 
 
@@ -50,7 +51,7 @@ def login_failed(
         user = None
     if not _at_admin(request) and not (user and user.is_staff):
         return
-    record(Action.LOGIN_FAILED, by=actors.of_request(request), target=user or NOTHING)
+    record_repeated(Action.LOGIN_FAILED, by=actors.of_request(request), target=user or NOTHING)
 
 
 def _at_admin(request: HttpRequest) -> bool:

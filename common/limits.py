@@ -164,13 +164,16 @@ ADDRESS_GUESSES = Limit(
 LOGINS = Limit("logins", "LIMIT_LOGINS_PER_HOUR", HOUR, "logins")
 NAME_LOGINS = Limit("name_logins", "LIMIT_LOGINS_PER_NAME", HOUR, "logins by a name")
 ADDRESS_LOGINS = Limit("address_logins", "LIMIT_LOGINS_PER_ADDRESS", HOUR, "logins from an address")
+CODES = Limit("codes", "LIMIT_CODES_PER_HOUR", HOUR, "wrong codes")
+RECOVERY_CODES = Limit("recovery_codes", "LIMIT_CODES_PER_HOUR", HOUR, "wrong recovery codes")
+USER_CODES = Limit("user_codes", "LIMIT_CODES_PER_USER", DAY, "wrong codes of a user")
 
 ALL = {
     limit.name: limit
     for limit in (
         SENDS, POLLS, READS, WRITES, GROUPS, ADDS, REACHES, REPORTS, EXPORTS, DOWNLOADS, VISITS,
         REGISTRATIONS, GUESSES, NAME_GUESSES, ADDRESS_GUESSES, LOGINS, NAME_LOGINS,
-        ADDRESS_LOGINS,
+        ADDRESS_LOGINS, CODES, RECOVERY_CODES, USER_CODES,
     )
 }  # fmt: skip
 

@@ -507,6 +507,20 @@ LIMIT_LOGINS_PER_NAME = _number(
     "a name, in an hour",
     "Right logins from addresses that the name never logged in from.",
 )
+LIMIT_CODES_PER_HOUR = _number(
+    _L,
+    "LIMIT_CODES_PER_HOUR",
+    5,
+    "a user from an address, and in a session",
+    "Wrong codes of the second factor; recovery codes are counted apart.",
+)
+LIMIT_CODES_PER_USER = _number(
+    _L,
+    "LIMIT_CODES_PER_USER",
+    50,
+    "a user, in a day",
+    "Wrong codes of six digits from addresses where the user never gave a right one.",
+)
 
 _P = "Processes"
 WEB_WORKERS = _number(_P, "WEB_WORKERS", 2, "processes", "Web server processes.")

@@ -2,6 +2,7 @@
 
 import re
 import time
+from base64 import b32decode
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,29 +16,44 @@ from accounts.models import User
 from accounts.tests.factories import PASSWORD
 from audit.actors import acting
 from audit.models import Action, Entry
+from common.cache import cache
+from common.tests.limits import about, let_pass
+from common.tests.servers import paused_cache
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 GIVE, SET_UP = "/admin/second-factor/", "/admin/second-factor/set-up/"
+HOME, ELSEWHERE = "203.0.113.7", "198.51.100.9"
+NEXT = "eleven white swans"
 
 
 def staff(name="ada", password=None, **fields):
     return User.objects.create_user(name, password, is_staff=True, **fields)
 
 
-def browser(name="ada"):
+def browser(name="ada", address="127.0.0.1"):
     """Return a browser that has given the password."""
-    client = Client()
+    client = Client(REMOTE_ADDR=address)
     client.force_login(User.objects.get(username=name))
     return client
 
 
-def code_of(user, step=0):
-    """Return the code of the moment, or of so many half minutes later."""
-    device = TOTPDevice.objects.get(user=user)
-    totp = TOTP(device.bin_key, device.step, device.t0, device.digits, device.drift)
+def code_by(secret, step=0):
+    totp = TOTP(secret)
     totp.time = time.time() + 30 * step
     return f"{totp.token():06}"
+
+
+def code_of(user, step=0):
+    """Return the code of the moment, or of so many half minutes later."""
+    return code_by(TOTPDevice.objects.get(user=user).bin_key, step)
+
+
+def secret_on(page):
+    """Return the secret that a page shows."""
+    (text,) = re.findall(r"<code>([A-Z2-7 ]+)</code>", page.content.decode())
+    text = text.replace(" ", "")
+    return b32decode(text + "=" * (-len(text) % 8))
 
 
 def wrong_code(user):
@@ -46,8 +62,7 @@ def wrong_code(user):
 
 
 def enrol(user, client):
-    client.get(SET_UP)
-    page = client.post(SET_UP, {"code": code_of(user)})
+    page = client.post(SET_UP, {"code": code_by(secret_on(client.get(SET_UP)))})
     codes = re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", page.content.decode())
     assert len(codes) == 10, page.content.decode()
     # A code is taken once; tests don't wait for the next.
@@ -78,22 +93,67 @@ def test_it_is_set_up_by_its_first_code_and_recovery_codes_are_shown_once(settin
     settings.ADMIN_REQUIRE_SECOND_FACTOR = True
     ada, client = staff(is_superuser=True), browser()
     page = client.get(SET_UP)
-    device = TOTPDevice.objects.get(user=ada)
-    assert not device.confirmed
-    assert factors.secret_of(device) in page.content.decode()
     assert 'src="data:image/svg+xml;base64,' in page.content.decode()
     assert "no-store" in page["Cache-Control"]
-    # Loading the page again does not make another secret than the one that was scanned.
-    assert factors.secret_of(device) in client.get(SET_UP).content.decode()
-    refused = client.post(SET_UP, {"code": wrong_code(ada)})
+    secret = secret_on(page)
+    wrong = next(n for n in ("000000", "111111") if n != code_by(secret))
+    refused = client.post(SET_UP, {"code": wrong})
     assert b"not the code of this moment" in refused.content
-    assert not factors.has_factor(ada)
-    TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
+    # The phone has it by now.
+    assert secret_on(refused) == secret
+    assert not TOTPDevice.objects.exists()
     codes = enrol(ada, client)
     assert factors.has_factor(ada)
     assert client.get("/admin/").status_code == 200
     assert codes[0] not in client.get(SET_UP).content.decode()
     assert said(ada) == ["enrolled"]
+
+
+def test_each_time_it_is_opened_the_page_shows_another_secret():
+    staff()
+    client = browser()
+    first, second = (secret_on(client.get(SET_UP)) for _ in range(2))
+    assert first != second
+    assert client.post(SET_UP, {"code": code_by(first)}).status_code == 200
+    assert not TOTPDevice.objects.exists()
+    client.post(SET_UP, {"code": code_by(second)})
+    assert TOTPDevice.objects.get().bin_key == second
+
+
+def test_a_secret_is_its_session_s_alone():
+    staff()
+    thief, owner = browser(), browser()
+    seen = secret_on(thief.get(SET_UP))
+    assert secret_on(owner.get(SET_UP)) != seen
+    owner.post(SET_UP, {"code": code_by(seen)})
+    assert not TOTPDevice.objects.exists()
+    # Nor is it kept anywhere that another session, or who asks the database for devices, finds.
+    Client().post(SET_UP, {"code": code_by(seen)})
+    browser().post(SET_UP, {"code": code_by(seen)})
+    assert not TOTPDevice.objects.exists()
+
+
+def test_a_secret_ends_with_the_session_and_with_the_password(settings):
+    ada = staff(password=PASSWORD)
+    client = browser()
+    seen = secret_on(client.get(SET_UP))
+    sent = {"old_password": PASSWORD, "new_password1": NEXT, "new_password2": NEXT}
+    assert client.post("/admin/password_change/", sent).status_code == 302
+    assert secret_on(client.post(SET_UP, {"code": code_by(seen)})) != seen
+    seen = secret_on(client.get(SET_UP))
+    client.post("/admin/logout/")
+    client.force_login(User.objects.get(pk=ada.pk))
+    assert secret_on(client.post(SET_UP, {"code": code_by(seen)})) != seen
+    assert not TOTPDevice.objects.exists()
+
+
+def test_a_secret_is_confirmed_within_a_quarter_of_an_hour(monkeypatch):
+    staff()
+    client = browser()
+    seen = secret_on(client.get(SET_UP))
+    monkeypatch.setattr(factors, "SECRET_SECONDS", -1)
+    assert secret_on(client.post(SET_UP, {"code": code_by(seen)})) != seen
+    assert not TOTPDevice.objects.exists()
 
 
 def test_who_has_one_gives_it_after_the_password_required_or_not():
@@ -122,24 +182,123 @@ def test_a_code_opens_once_and_only_for_its_user():
     enrol(bob, browser("bob"))
     client = browser()
     assert b"not right" in client.post(GIVE, {"code": code_of(bob)}).content
-    TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
     code = code_of(ada)
     assert client.post(GIVE, {"code": f" {code[:3]} {code[3:]} "}).status_code == 302
     assert b"not right" in browser().post(GIVE, {"code": code}).content
 
 
-def test_wrong_codes_make_the_next_wait_and_are_recorded():
+@pytest.fixture
+def limited(settings):
+    settings.LIMIT_FREE_ADDRESSES = ()
+    settings.LIMIT_CODES_PER_HOUR = 3
+    settings.LIMIT_CODES_PER_USER = 8
+
+
+def give(client, code):
+    return client.post(GIVE, {"code": code})
+
+
+def hammer(user, addresses=20, code=None):
+    """Try codes from so many addresses, each in a session of its own, as often as each is let."""
+    code = code or wrong_code(user)
+    found = []
+    for n in range(addresses):
+        client = browser(user.username, f"10.0.0.{n}")
+        found += [give(client, code).status_code for _ in range(4)]
+    return found
+
+
+def test_wrong_codes_make_the_next_wait_and_are_recorded(limited):
+    ada = staff()
+    enrol(ada, browser())
+    client = browser(address=HOME)
+    assert [give(client, wrong_code(ada)).status_code for _ in range(3)] == [200] * 3
+    response = give(client, code_of(ada))
+    assert response.status_code == 429
+    assert about(1200, response["Retry-After"])
+    assert f"looked at in {response['Retry-After']} seconds" in response.content.decode()
+    assert leads_to(client.get("/admin/"), GIVE)
+    assert said(ada) == ["enrolled", "wrong code"]
+    assert Entry.objects.get(action=Action.LOCKOUT).target_id == str(ada.pk)
+    let_pass("codes", f"{ada.pk}:{HOME}", 1200)
+    assert give(client, code_of(ada)).status_code == 429  # the session waits too
+    assert give(browser(address=HOME), code_of(ada)).status_code == 302
+
+
+def test_a_session_has_few_tries_from_wherever_it_is_used(limited):
     ada = staff()
     enrol(ada, browser())
     client = browser()
-    for _ in range(3):
-        TOTPDevice.objects.update(throttling_failure_timestamp=None)
-        client.post(GIVE, {"code": wrong_code(ada)})
-    response = client.post(GIVE, {"code": code_of(ada)})
+    found = [
+        client.post(GIVE, {"code": wrong_code(ada)}, REMOTE_ADDR=f"10.0.0.{n}").status_code
+        for n in range(5)
+    ]
+    assert found == [200] * 3 + [429] * 2
+
+
+def test_an_address_has_few_tries_in_however_many_sessions(limited):
+    ada = staff()
+    enrol(ada, browser())
+    found = [give(browser(address=HOME), wrong_code(ada)).status_code for _ in range(5)]
+    assert found == [200] * 3 + [429] * 2
+
+
+def test_the_owner_gets_in_while_a_thief_of_the_password_hammers(limited):
+    ada = staff()
+    codes = enrol(ada, browser())
+    thief = browser(address=ELSEWHERE)
+    for code in (wrong_code(ada), codes[0][:-1] + "1"):
+        found = [give(thief, code).status_code for _ in range(6)]
+        assert found == [200] * 3 + [429] * 3
+    assert give(browser(address=HOME), code_of(ada)).status_code == 302
+
+
+def test_many_addresses_get_few_tries_a_day_and_keep_the_owner_from_nothing(limited):
+    ada = staff()
+    codes = enrol(ada, browser())
+    assert give(browser(address=HOME), code_of(ada)).status_code == 302
+    assert sorted(hammer(ada)) == [200] * 8 + [429] * 72
+    TOTPDevice.objects.update(last_t=-1)
+    # Where a right one was given before, the code of the moment; from elsewhere a recovery code.
+    assert give(browser(address=HOME), code_of(ada)).status_code == 302
+    assert give(browser(address=ELSEWHERE), codes[0]).status_code == 302
+
+
+def test_recovery_codes_have_a_count_of_their_own(limited):
+    ada = staff()
+    codes = enrol(ada, browser())
+    client = browser(address=HOME)
+    for _ in range(4):
+        give(client, wrong_code(ada))
+    assert give(client, code_of(ada)).status_code == 429
+    assert give(client, codes[0]).status_code == 302
+
+
+def test_a_right_code_takes_nothing(limited):
+    ada = staff()
+    enrol(ada, browser())
+    for _ in range(5):
+        TOTPDevice.objects.update(last_t=-1)
+        assert give(browser(address=HOME), code_of(ada)).status_code == 302
+    assert cache.execute("KEYS", "l:*codes:*") == []
+
+
+def test_without_a_cache_to_count_in_no_code_is_looked_at(limited):
+    ada = staff()
+    enrol(ada, browser())
+    client = browser(address=HOME)
+    with paused_cache():
+        assert give(client, code_of(ada)).status_code == 503
+    assert give(client, code_of(ada)).status_code == 302
+
+
+@pytest.mark.parametrize("code", ["x" * 100_000, "１２３４５６", "-" * 9, "", "12 34 5", "\0" * 6])  # noqa: RUF001
+def test_what_is_no_code_is_a_wrong_one(code):
+    ada = staff()
+    enrol(ada, browser())
+    response = give(browser(), code)
     assert response.status_code == 200
-    assert b"the next one is looked at in 4 seconds" in response.content
-    assert leads_to(client.get("/admin/"), GIVE)
-    assert said(ada) == ["enrolled", *["wrong code"] * 3]
+    assert b"not right" in response.content
 
 
 def test_a_recovery_code_opens_once():
@@ -149,6 +308,7 @@ def test_a_recovery_code_opens_once():
     assert StaticToken.objects.count() == 9
     assert browser().post(GIVE, {"code": codes[0]}).status_code == 200
     assert said(ada)[1:] == ["right recovery code", "wrong recovery code"]
+    assert codes[0] not in str(list(Entry.objects.values()))
 
 
 def test_new_recovery_codes_end_the_ones_before():
@@ -170,7 +330,6 @@ def test_a_password_alone_sets_up_no_other():
     for method in (thief.get, thief.post):
         assert leads_to(method(SET_UP), GIVE)
     assert TOTPDevice.objects.count() == 1
-    assert factors.confirm(user=ada, code="000000") is None
 
 
 def test_it_leads_nowhere_else():
