@@ -1,7 +1,7 @@
 """The moderators' pages for chats and messages: to look at, and to find what has to be done about.
 
-What is written in private is shown by none of them: it is read through a report, or for a reason
-that is recorded, on a page of its own (`moderation.glass`).
+What somebody wrote is shown by none of them: it is read through a report, or on a page of its own
+that records each reading, what is private for a reason (`moderation.glass`).
 
 As fast with a million messages as with ten: every list and every search walks an index, and stops.
 There is none on the sender, since each send would pay for it; so a search by sender alone looks at
@@ -30,7 +30,6 @@ _SENT_LATELY = read_sql("sent_lately.sql")
 CHATS_SEARCHED = 100
 MESSAGES_SEARCHED = 500
 FOUND_AT_MOST = 1000
-TEXT_SHOWN = 100
 
 
 class LookAdmin(ReadOnlyModelAdmin):
@@ -129,9 +128,9 @@ panels.offer_all()
 
 @admin.register(Message)
 class MessageAdmin(LookAdmin):
-    """Find messages and read them."""
+    """Find messages: who wrote when and where, not what."""
 
-    list_display = ("place", "sent_at", "who", "kind", "shortened", "in_chat")
+    list_display = ("place", "sent_at", "who", "kind", "words", "in_chat")
     list_display_links = ("place",)
     empty_text = "Nobody has written anything yet."
     search_fields = ("chat",)
@@ -184,23 +183,19 @@ class MessageAdmin(LookAdmin):
         return f"#{message.seq}"
 
     @admin.display(description="text")
-    def shortened(self, message: Message) -> str | SafeString:
-        """Return the beginning of the text; what is private is told to be so."""
-        text = self.words(message)
-        if isinstance(text, SafeString) or len(text) <= TEXT_SHOWN:
-            return text
-        return f"{text[:TEXT_SHOWN]} …"
-
-    @admin.display(description="text")
     def words(self, message: Message) -> str | SafeString:
-        """Return the text, unless it was written in private."""
+        """Return what a system message says; what somebody wrote is read elsewhere, and recorded.
+
+        Nobody reads it here, superusers included: a group's on its page, what is private through
+        broken glass.
+        """
         if message.kind == Message.Kind.REMOVED:
             return tag("removed", "")
+        if message.kind != Message.Kind.TEXT:
+            return message.text
         chat = _chat_of(message)
         private = chat is None or chat.kind == Chat.Kind.PRIVATE
-        if private and message.kind == Message.Kind.TEXT:
-            return tag("private", "warn")
-        return message.text
+        return tag("private", "warn") if private else tag("in a group", "")
 
     @admin.display(description="sender")
     def who(self, message: Message) -> SafeString | str:
