@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
 from accounts import names
+from accounts.sessions import SessionStore
 from common.ids import new_id
 
 DIGEST_BYTES = 32
@@ -175,6 +177,30 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"a token of {self.user}"
+
+
+class BrowserSession(AbstractBaseSession):
+    """A session of a browser: Django's columns, and whose it is once somebody has logged in."""
+
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, related_name="sessions", db_index=False
+    )
+
+    class Meta:
+        verbose_name = "session"
+        verbose_name_plural = "sessions"
+        indexes: ClassVar = [
+            models.Index(
+                fields=["user", "-expire_date"],
+                name="accounts_session_user",
+                condition=models.Q(user__isnull=False),
+            ),
+        ]
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionStore]:
+        """Return what reads and writes it."""
+        return SessionStore
 
 
 class Block(models.Model):

@@ -4,7 +4,7 @@ import logging
 
 from celery import shared_task
 
-from accounts import services, standing, tokens
+from accounts import services, sessions, standing, tokens
 from common.cache import CacheUnavailable
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,14 @@ def delete_dead_tokens() -> int:
     deleted = services.delete_dead_tokens()
     logger.info("%d dead tokens deleted", deleted)
     return deleted
+
+
+@shared_task
+def clear_sessions() -> int:
+    """Delete the rows of browsers' sessions that have expired. Idempotent."""
+    cleared = sessions.clear_expired()
+    logger.info("%d expired sessions deleted", cleared)
+    return cleared
 
 
 @shared_task

@@ -102,6 +102,8 @@ try:
     LIMIT_LOGINS_PER_HOUR = options.LIMIT_LOGINS_PER_HOUR.read(env)
     LIMIT_LOGINS_PER_ADDRESS = options.LIMIT_LOGINS_PER_ADDRESS.read(env)
     LIMIT_LOGINS_PER_NAME = options.LIMIT_LOGINS_PER_NAME.read(env)
+    LIMIT_CODES_PER_HOUR = options.LIMIT_CODES_PER_HOUR.read(env)
+    LIMIT_CODES_PER_USER = options.LIMIT_CODES_PER_USER.read(env)
     WORKER_DRAIN_SECONDS = options.WORKER_DRAIN_SECONDS.read(env)
 except EnvError as error:
     # One sentence, whoever imports the settings: manage.py, the web server, a worker.
@@ -221,12 +223,15 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 # In the database, so that people stay logged in while the cache is away.
-SESSION_ENGINE = "common.sessions"
+SESSION_ENGINE = "accounts.sessions"
 LOGIN_URL = "browse_login"
 LOGIN_REDIRECT_URL = "/"
 
 # What an authenticator app calls its entry.
 OTP_TOTP_ISSUER = "Strata"
+# Its own throttle waits by user alone, so that a thief of the password locks the owner out: codes
+# are limited by accounts/code_limits.py.
+OTP_TOTP_THROTTLE_FACTOR = OTP_STATIC_THROTTLE_FACTOR = 0
 
 # The admin: see config/admin_pages.py ------------------------------------------------------------
 
@@ -446,8 +451,10 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": 3600.0,
     },
     "anchor-audit": {"task": "archive.tasks.anchor_audit", "schedule": 300.0},
+    "record-repeated": {"task": "audit.tasks.record_repeated", "schedule": 60.0},
     "end-bans": {"task": "accounts.tasks.end_bans", "schedule": 60.0},
     "delete-dead-tokens": {"task": "accounts.tasks.delete_dead_tokens", "schedule": 3600.0},
+    "clear-sessions": {"task": "accounts.tasks.clear_sessions", "schedule": 3600.0},
     # Two minutes past each hour: nothing dated in the hour before can be committed any more.
     "backup": {"task": "archive.tasks.backup", "schedule": crontab(minute="2")},
     "trim": {"task": "archive.tasks.trim", "schedule": crontab(minute="32")},
