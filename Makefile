@@ -38,7 +38,7 @@ help: ## List what can be done
 
 install: $(DEV) ## Make .venv with everything for running and working on Strata
 
-run: $(RUN) ## Start Strata with its own PostgreSQL, Valkey and S3 at PORT (8000); Ctrl-C stops it
+run: $(RUN) ## Start Strata with its own PostgreSQL, Valkey, S3 and nginx at PORT (8000); Ctrl-C stops it
 	@exec $(PY) -m config.stack
 
 demo: $(DEV) ## Replay dialogs in many languages through the running server, and check every message
@@ -107,6 +107,9 @@ lint: $(DEV) ## Check style, types, imports, migrations, production settings and
 	@# Caddy itself; it says much while it does.
 	@$(VENV)/bin/caddy validate --config ops/Caddyfile --adapter caddyfile >/dev/null 2>&1 || \
 		$(VENV)/bin/caddy validate --config ops/Caddyfile --adapter caddyfile
+	@# nginx itself, on the template as in production; of what it says only errors count.
+	@folder=$$(mktemp -d) && { $(PRODUCTION) WEB_SOCKET=/run/strata/web-1.sock PROXY_FOLDER=$$folder \
+		$(PY) -m config.proxy --check; status=$$?; rm -rf $$folder; exit $$status; }
 	$(PY) -m scripts.audit
 	@# The OpenAPI document of this very code is the one that docs/ shows and clients are made from.
 	$(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file /dev/stdout | \

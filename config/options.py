@@ -265,6 +265,79 @@ TRUSTED_PROXIES = _number(
     "none of it. `check --deploy` warns (`strata.W001`) of 0 where a proxy stands in front.",
 )
 
+_F = "The proxy in front"
+PROXY_LISTEN = _names(
+    _F,
+    "PROXY_LISTEN",
+    [],
+    "Where nginx takes plain HTTP: `0.0.0.0:80`, `[::]:80`; none is HOST and PORT. With a "
+    "certificate it only leads to HTTPS.",
+)
+PROXY_TLS_LISTEN = _names(
+    _F, "PROXY_TLS_LISTEN", ["0.0.0.0:443"], "Where nginx takes HTTPS, where it has a certificate."
+)
+PROXY_TLS_CERTIFICATE = _text(
+    _F, "PROXY_TLS_CERTIFICATE", "", "The file of its certificate, with those that signed it."
+)
+PROXY_TLS_KEY = _text(_F, "PROXY_TLS_KEY", "", "The file of the certificate's key.")
+PROXY_ACME_FOLDER = _text(
+    _F,
+    "PROXY_ACME_FOLDER",
+    "",
+    "The folder that `certbot --webroot` answers challenges from, over plain HTTP.",
+)
+PROXY_WEBS = _names(
+    _F,
+    "PROXY_WEBS",
+    [],
+    "The web servers behind it: paths of sockets, or `host:port`; none is WEB_SOCKET's.",
+)
+PROXY_TRUSTED = _names(
+    _F,
+    "PROXY_TRUSTED",
+    [],
+    "Addresses and networks of proxies before nginx, whose `X-Forwarded-For` and `-Proto` it "
+    "believes; of everybody else it believes neither.",
+)
+PROXY_INSIDE_LISTEN = _text(
+    _F,
+    "PROXY_INSIDE_LISTEN",
+    "",
+    "Where Prometheus gets each web server's own figures, `/web-1/metrics`: `127.0.0.1:9180`.",
+)
+PROXY_CONNECTIONS = _number(
+    _F, "PROXY_CONNECTIONS", 16_384, "connections", "The most that each process of nginx holds."
+)
+PROXY_CLIENT_SECONDS = _number(
+    _F,
+    "PROXY_CLIENT_SECONDS",
+    30,
+    "seconds",
+    "How long nginx waits for a request's head, and for the next piece of its body.",
+)
+PROXY_SEND_SECONDS = _number(
+    _F, "PROXY_SEND_SECONDS", 30, "seconds", "A client that takes nothing for so long is cut off."
+)
+PROXY_ANSWER_SECONDS = _number(
+    _F, "PROXY_ANSWER_SECONDS", 60, "seconds", "How long nginx waits for a web server's answer."
+)
+PROXY_GRACE_SECONDS = _number(
+    _F,
+    "PROXY_GRACE_SECONDS",
+    20,
+    "seconds",
+    "What requests under way may take when nginx stops or is reloaded.",
+)
+PROXY_FOLDER = _text(
+    _F,
+    "PROXY_FOLDER",
+    "",
+    "Where nginx keeps its configuration and unfinished bodies; if empty, `DATA_DIR/run/proxy`.",
+)
+PROXY_PROGRAM = _text(
+    _F, "PROXY_PROGRAM", "", "The nginx to run; if empty, the machine's, else the wheel's."
+)
+
 _D = "Database"
 DATABASE_URL = _text(
     _D,

@@ -2,6 +2,7 @@
 
 The one way in which containers, systemd's units and the tests start them:
 
+    proxy      nginx in front of the web servers (ops/nginx.conf), at HOST and PORT or PROXY_LISTEN
     web        the web server, on WEB_SOCKET or HOST and PORT
     worker     the queue's worker, with WORKER_CONCURRENCY processes
     beat       the schedule; one of it
@@ -38,8 +39,8 @@ _CELERY = ("-W", "ignore:You're running the worker with superuser", "-m", "celer
 def command(name: str, arguments: list[str], env: Env) -> list[str]:
     """Return what a process is started with, after the interpreter; raise `EnvError`."""
     level = f"--loglevel={options.LOG_LEVEL.read(env).upper()}"
-    if name == "web":
-        return ["-m", "config.web"]
+    if name in ("proxy", "web"):
+        return ["-m", f"config.{name}"]
     if name == "worker":
         return [
             *(*_CELERY, "--app=config", "worker", level),
@@ -57,7 +58,7 @@ def command(name: str, arguments: list[str], env: Env) -> list[str]:
     return ["manage.py", *arguments]
 
 
-NAMES = ("web", "worker", "beat", "sweeper", "migrate", "bucket", "manage")
+NAMES = ("proxy", "web", "worker", "beat", "sweeper", "migrate", "bucket", "manage")
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -22,6 +22,7 @@ FREE_AT_FIRST = 400 * MEGABYTE
 FREE_LATER = 150 * MEGABYTE
 # Below the range that outgoing connections take theirs from, on Linux 32768 and up.
 PORTS = range(20_000, 32_000)
+LONGEST_SOCKET = 100
 SECRETS = (
     "SECRET_KEY",
     "ARCHIVE_KEY",
@@ -92,6 +93,13 @@ class DataFolder:
                 f"The disk of {self.path} is full: {free // MEGABYTE} MB are free, and at least "
                 f"{needed // MEGABYTE} MB are needed."
             )
+
+    def socket(self, name: str, port: int) -> Path:
+        """Return where a part may put its socket; such a path is at most 107 bytes long."""
+        path = self.run / f"{name}.sock"
+        if len(bytes(path)) > LONGEST_SOCKET:
+            return Path(f"/tmp/strata-{name}-{port}.sock")  # noqa: S108  # nosec B108 # its port is nobody else's
+        return path
 
     def secrets(self) -> dict[str, str]:
         """Return this folder's passwords and keys, made at the first start and kept."""

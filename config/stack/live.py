@@ -117,7 +117,7 @@ class LiveStack:
         values = dotenv_values(self.data_dir / "env", interpolate=False)
         return {name: value for name, value in values.items() if value is not None}
 
-    # Its parts: supervisor, postgres, valkey, s3, web, worker, beat, sweeper ---------------------
+    # Its parts: supervisor, postgres, valkey, s3, proxy, web, worker, beat ---------------------
 
     def pid(self, name: str) -> int:
         """Return the process id of a part, waiting a moment for one that is being restarted."""

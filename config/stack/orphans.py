@@ -1,8 +1,8 @@
 """Find and end what an earlier stack of the same DATA_DIR left running.
 
 The kernel ends the children of a supervisor that is killed, but not the children of a child that
-was killed in the same moment. PostgreSQL writes over its title and environment, so the servers
-are found by where they work, everything else by a variable that only our children carry.
+was killed in the same moment. PostgreSQL and nginx write over their titles and environments, so
+servers are found by where they work, everything else by a variable that only our children carry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import psutil
 from config.stack.process import lives, wait_for_ends
 
 MARK = "STRATA_STACK"
-SERVERS = frozenset({"postgres", "initdb", "valkey-server", "weed"})
+SERVERS = frozenset({"postgres", "initdb", "valkey-server", "weed", "nginx"})
 
 
 def end_orphans(folder: Path) -> int:

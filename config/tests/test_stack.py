@@ -39,9 +39,11 @@ def serves(stack, seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            return httpx.get(f"{stack.base_url}/healthz", timeout=2).status_code < 500
+            if httpx.get(f"{stack.base_url}/healthz", timeout=2).status_code < 500:
+                return True
         except httpx.TransportError:
-            time.sleep(0.1)
+            pass
+        time.sleep(0.1)
     return False
 
 
