@@ -10,7 +10,9 @@ import psutil
 
 Family = Callable[[], Iterable[psutil.Process]]
 COUNTED = ("web", "postgres", "valkey")
-ASIDE = ("sweeper", "worker", "beat", "s3")
+# What every request costs before it comes to us: figures are said with it and without.
+BEFORE = "proxy"
+ASIDE = (BEFORE, "sweeper", "worker", "beat", "s3")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from rich.table import Table
 from scripts.bench import cold_report as cold
 from scripts.bench import load
 from scripts.bench.figures import Figures, Results
+from scripts.bench.meter import BEFORE
 from scripts.bench.run import CONSTANT
 
 FLAT = 0.10
@@ -41,7 +42,7 @@ def main_tables(results: Results) -> list[tuple[str, list[str], Rows]]:
     made = [
         (
             "CPU-milliseconds per request, over all server processes",
-            ["request", "CPU-ms", "ratio", "at most", "web", "PostgreSQL", "Valkey",
+            ["request", "CPU-ms", "ratio", "at most", "with nginx", "web", "PostgreSQL", "Valkey",
              "requests/s", "p50 ms", "p99 ms"],
             [_main_row(figures, floor) for figures in results.main.values()],
         )
@@ -97,6 +98,7 @@ def _main_row(figures: Figures, floor: float) -> list[str]:
         f"{figures.cpu_ms:.3f}",
         f"{figures.cpu_ms / floor:.1f}",
         target,
+        f"{figures.cpu_ms + figures.part(BEFORE):.3f}",
         f"{figures.part('web'):.3f}",
         f"{figures.part('postgres'):.3f}",
         f"{figures.part('valkey'):.3f}",
