@@ -6,6 +6,8 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.utils.deconstruct import deconstructible
 
+from common.names import INVISIBLE, validate_name
+
 USERNAME_MAX_CHARS = 64
 DISPLAY_NAME_MAX_CHARS = 128
 # Case folding makes at most three characters of one (U+0390 and its like, by Unicode's stability
@@ -14,15 +16,6 @@ USERNAME_KEY_MAX_CHARS = USERNAME_MAX_CHARS * 4
 # A character is written in at most four (NFD, by Unicode's stability policy), so nothing longer is
 # anybody's name. To normalise a text takes time by the square of its marks: nothing longer is.
 SENT_MAX_CHARS = USERNAME_MAX_CHARS * 4
-
-# Letters and marks that show nothing: Hangul fillers, joiners, variation selectors.
-_INVISIBLE = frozenset(
-    [
-        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0),
-        *range(0xFE00, 0xFE10),
-        *range(0xE0100, 0xE01F0),
-    ]
-)
 
 
 def normal(username: str) -> str:
@@ -60,7 +53,7 @@ class UsernameValidator(UnicodeUsernameValidator):
         text = value or ""
         if len(text) > SENT_MAX_CHARS:
             raise ValidationError(self.message, code=self.code)
-        if any(ord(character) in _INVISIBLE for character in text):
+        if any(ord(character) in INVISIBLE for character in text):
             raise ValidationError(self.message, code=self.code)
         bare = [
             character
@@ -71,8 +64,5 @@ class UsernameValidator(UnicodeUsernameValidator):
 
 
 def validate_display_name(value: str) -> None:
-    """Raise ValidationError for a display name with control characters, line ends among them."""
-    # What is longer is refused for that; to look at each character would take long.
-    looked_at = value[: DISPLAY_NAME_MAX_CHARS + 1]
-    if any(unicodedata.category(character) == "Cc" for character in looked_at):
-        raise ValidationError("A name can't hold control characters.", code="control_characters")
+    """Raise ValidationError for what is no name to show, by the rule for all names."""
+    validate_name(value)

@@ -6,7 +6,7 @@ objects go; then their rows. Killed between, the next run finds the rows and goe
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -34,10 +34,8 @@ _CHATS = read_sql("chats_to_purge.sql")
 CHATS_AT_ONCE = 500
 COUNTED_AT_ONCE = 100_000
 HOUR = timedelta(hours=1)
-
-
-class NoRetention(Exception):
-    """ARCHIVE_RETENTION_DAYS is less than one day: that would delete what was just written."""
+# What is past retention where it has no end: nothing is older.
+FOR_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def purge(
@@ -46,13 +44,13 @@ def purge(
     """Delete the objects of hours past retention; leave a row that says what was due and went.
 
     With `sweep`, list the bucket for objects that the index does not know: they are reported, and
-    removed only past retention. Raises NoRetention.
+    removed only past retention. With ARCHIVE_RETENTION_DAYS=0 nothing ever is.
     """
     shower, tally = shower or Silent(), Tally()
     days = settings.ARCHIVE_RETENTION_DAYS
-    if days < 1:
-        raise NoRetention
-    before: datetime = row("SELECT clock_timestamp()", ())[0] - timedelta(days=days)
+    before: datetime = FOR_EVER
+    if days:
+        before = row("SELECT clock_timestamp()", ())[0] - timedelta(days=days)
     number, size, _, _ = _totals(before)
     tally.add(due=number, deleted=0, bytes=0)
     if dry_run:

@@ -18,6 +18,8 @@ from archive.models import (
 )
 from common.database import row
 
+HOURS_OF_A_DAY = 24
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -73,7 +75,7 @@ def objects_of(
 ) -> QuerySet[HourObject]:
     """Return a user's objects; of a year, of a day of it, of an hour of that, of a chat.
 
-    Raises ValueError for a day that the year does not have.
+    Raises ValueError for a day that the year does not have, and an hour that no day has.
     """
     found = (
         HourObject.objects.filter(user=user_id, segment__purged_at=None)
@@ -89,6 +91,8 @@ def objects_of(
                 raise ValueError
             end = first + timedelta(days=1)
             if hour is not None:
+                if not 0 <= hour < HOURS_OF_A_DAY:
+                    raise ValueError
                 first += timedelta(hours=hour)
                 end = first + timedelta(hours=1)
         found = found.filter(segment__hour__gte=first, segment__hour__lt=end)

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from archive.hours import hour_from, hour_path
 from archive.models import Export, HourObject
-from common.fields import StrictUUIDField
+from common.fields import QueryIntegerField, StrictUUIDField
 from common.samples import AT, CHAT, sample
 from common.times import RFC3339
 
@@ -14,11 +14,11 @@ from common.times import RFC3339
 class ArchiveQuerySerializer(serializers.Serializer[Any]):
     """Which of the caller's objects to list."""
 
-    year = serializers.IntegerField(required=False, min_value=1970, max_value=9998)
-    day = serializers.IntegerField(
+    year = QueryIntegerField(required=False, min_value=1970, max_value=9998)
+    day = QueryIntegerField(
         required=False, min_value=1, max_value=366, help_text="Of the year; needs `year`."
     )
-    hour = serializers.IntegerField(
+    hour = QueryIntegerField(
         required=False, min_value=0, max_value=23, help_text="UTC; needs `day`."
     )
     chat_id = StrictUUIDField(required=False)

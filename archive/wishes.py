@@ -14,6 +14,7 @@ from uuid import UUID
 from archive.snapshot import PREFIX as SYSTEM
 from archive.store import Store
 from common.ids import parse_id
+from common.numbers import whole_number
 
 PREFIX = f"{SYSTEM}erasures/"
 _MESSAGES = f"{PREFIX}messages/"
@@ -40,8 +41,8 @@ def messages(store: Store) -> Iterator[tuple[UUID, int]]:
     for key, _ in store.keys(_MESSAGES):
         chat, _, seq = key.removeprefix(_MESSAGES).partition("/")
         chat_id = parse_id(chat)
-        if chat_id is not None and seq.isdecimal():
-            yield chat_id, int(seq)
+        if chat_id is not None and (number := whole_number(seq)) is not None:
+            yield chat_id, number
 
 
 def users(store: Store) -> dict[UUID, bool]:

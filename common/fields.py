@@ -19,8 +19,7 @@ from rest_framework.validators import (
 
 from common.errors import ERRORS_MAX
 from common.ids import parse_id
-
-_DIGITS = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+from common.numbers import whole_number
 
 
 class StrictCharField(serializers.CharField):
@@ -87,8 +86,8 @@ class StrictIntegerField(serializers.IntegerField):
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
         """Return what was sent; an HTML form has texts only, so its digits are read here."""
         value = super().get_value(dictionary)
-        if html.is_html_input(dictionary) and isinstance(value, str) and _DIGITS.fullmatch(value):
-            return int(value)
+        if html.is_html_input(dictionary) and (number := whole_number(value)) is not None:
+            return number
         return value
 
     def to_internal_value(self, data: Any) -> int:
@@ -97,6 +96,25 @@ class StrictIntegerField(serializers.IntegerField):
         if type(data) is not int:
             self.fail("invalid")
         return data
+
+
+class QueryIntegerField(serializers.IntegerField):
+    """A whole number in a query string, by the one rule of `whole_number`."""
+
+    default_error_messages = {"invalid": "This must be a whole number, in digits."}
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        """Return what stands there; an empty text is no number, not one that was not given."""
+        if self.field_name in dictionary:
+            return dictionary[self.field_name]
+        return serializers.empty
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; anything else is a 400."""
+        number = whole_number(data)
+        if number is None:
+            self.fail("invalid")
+        return number
 
 
 class UUIDListField(serializers.ListField):

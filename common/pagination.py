@@ -1,6 +1,5 @@
 """Lists in pages: `{next, previous, results}`, each link a cursor."""
 
-import re
 from base64 import b64decode
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
@@ -13,16 +12,17 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-_LIMIT = re.compile(r"[0-9]{1,6}", re.ASCII)
+from common.numbers import whole_number
 
 
 def parse_limit(text: str | None, *, default: int, largest: int) -> int:
     """Return the `limit` of a query string; raise a 400 for anything but 1 … largest."""
     if text is None:
         return default
-    if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= largest:
+    limit = whole_number(text)
+    if limit is None or not 1 <= limit <= largest:
         raise ValidationError({"limit": f"This must be a whole number from 1 to {largest}."})
-    return int(text)
+    return limit
 
 
 class CursorPagination(pagination.CursorPagination):

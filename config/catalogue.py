@@ -75,7 +75,9 @@ LAG = Figure(
     "strata_backup_lag_seconds",
     "How long ago the newest hour ended that cold storage holds whole.",
 )
-RETENTION = Figure("strata_retention_seconds", "How long cold storage keeps a message (setting).")
+RETENTION = Figure(
+    "strata_retention_seconds", "How long cold storage keeps a message (setting); 0 for ever."
+)
 COLD = {
     "complete_until": Figure(
         "strata_backup_complete_timestamp_seconds", "The end of that hour, since 1970."

@@ -19,7 +19,6 @@ from common.addresses import is_within
 _AT_LEAST_ONE = (
     "HOT_MESSAGES_PER_CHAT",
     "HOT_BYTES_PER_CHAT",
-    "ARCHIVE_RETENTION_DAYS",
     "ACTIVE_WINDOW_SECONDS",
     "GROUP_MAX_MEMBERS",
     "MESSAGE_MAX_CHARS",

@@ -16,6 +16,8 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from environs import Env, EnvError
 
+from common.numbers import whole_number
+
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = BASE_DIR / "docs" / "settings.md"
 
@@ -27,6 +29,11 @@ DEVELOPMENT_ARCHIVE_KEY: Final = "for-development-only-never-in-production-archi
 ARCHIVE_KEY_MIN_CHARS: Final = 32
 # What follows the name of a secret's variable to make the name of the variable that names its file.
 FILE: Final = "_FILE"
+
+# The largest number of each unit that a setting takes: times of 100 years, with which a computer
+# still reckons, and what fits into four bytes.
+LARGEST: Final = 2**31 - 1
+HIGHEST: Final = {"days": 36_500, "hours": 876_000, "minutes": 52_560_000}
 
 T = TypeVar("T")
 Parser = Callable[[Env, str], T]
@@ -93,8 +100,15 @@ def _parse_flag(env: Env, name: str) -> bool:
     return bool(env.bool(name))
 
 
-def _parse_number(env: Env, name: str) -> int:
-    return int(env.int(name))
+def _number_up_to(highest: int) -> Parser[int]:
+    def parse(env: Env, name: str) -> int:
+        text = str(env.str(name))
+        number = whole_number(text)
+        if number is None or not 0 <= number <= highest:
+            raise EnvError(f"{name} is {text!r}: give a whole number from 0 to {highest}")
+        return number
+
+    return parse
 
 
 def _parse_names(env: Env, name: str) -> list[str]:
@@ -116,7 +130,8 @@ def _flag(section: str, name: str, default: bool, text: str) -> Option[bool]:
 
 
 def _number(section: str, name: str, default: int, unit: str, text: str) -> Option[int]:
-    return _declare(section, Option(name, "int", _parse_number, default, unit, text))
+    highest = HIGHEST.get(unit, LARGEST)
+    return _declare(section, Option(name, "int", _number_up_to(highest), default, unit, text))
 
 
 def _names(
@@ -455,7 +470,11 @@ DB_MESSAGES_PER_CHAT = _number(
     "Y: the last messages of a chat that never leave the database.",
 )
 ARCHIVE_RETENTION_DAYS = _number(
-    _M, "ARCHIVE_RETENTION_DAYS", 90, "days", "Z: how long cold storage keeps a message."
+    _M,
+    "ARCHIVE_RETENTION_DAYS",
+    90,
+    "days",
+    "Z: how long cold storage keeps a message; 0 for ever.",
 )
 ACTIVE_WINDOW_SECONDS = _number(
     _M, "ACTIVE_WINDOW_SECONDS", 3600, "seconds", "A chat is active this long after its message."

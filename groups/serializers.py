@@ -6,6 +6,7 @@ from django.conf import settings
 from rest_framework import serializers
 
 from common.fields import StrictCharField, StrictUUIDField, UUIDListField
+from common.names import validate_name
 from common.samples import ADA, AT, BOB, GROUP, sample
 from messaging.models import NAME_MAX_CHARS, Membership
 from messaging.sending import SendSerializer
@@ -20,7 +21,9 @@ class SendMessageToGroupSerializer(SendSerializer):
 class CreateGroupSerializer(serializers.Serializer[Any]):
     """A new group."""
 
-    name = StrictCharField(max_length=NAME_MAX_CHARS, help_text="What the group is called.")
+    name = StrictCharField(
+        max_length=NAME_MAX_CHARS, validators=[validate_name], help_text="What the group is called."
+    )
     member_ids = UUIDListField(
         required=False,
         allow_null=True,

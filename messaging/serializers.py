@@ -4,7 +4,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from common.fields import StrictCharField, StrictIntegerField, StrictUUIDField
+from common.fields import (
+    QueryIntegerField,
+    StrictCharField,
+    StrictIntegerField,
+    StrictUUIDField,
+)
 from common.samples import CHAT, MESSAGE, sample
 from messaging.models import Chat, Message
 
@@ -104,11 +109,9 @@ class PageSerializer(serializers.Serializer[Any]):
 class PageQuerySerializer(serializers.Serializer[Any]):
     """What a page may be asked for."""
 
-    before = serializers.IntegerField(required=False, help_text="Only what has a smaller seq.")
-    after = serializers.IntegerField(required=False, help_text="Only what has a larger seq.")
-    limit = serializers.IntegerField(
-        required=False, min_value=1, max_value=MAX_LIMIT, default=PAGE_LIMIT
-    )
+    before = QueryIntegerField(required=False, help_text="Only what has a smaller seq.")
+    after = QueryIntegerField(required=False, help_text="Only what has a larger seq.")
+    limit = QueryIntegerField(required=False, min_value=1, max_value=MAX_LIMIT, default=PAGE_LIMIT)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a page that is to end and to begin somewhere."""

@@ -20,6 +20,7 @@ from common.counts import Histogram
 from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Unavailable
 from common.ids import parse_id
 from common.limits import POLLS, READS, Asked, headers_of
+from common.numbers import whole_number
 from common.quick import Quick, json_response, plain_body
 from common.renderers import dumps
 from common.schema import refusal
@@ -223,9 +224,10 @@ class HistoryView(Quick, GenericAPIView[Any]):
         chat_id, query = parse_id(path["chat_id"]), request.GET
         asked: dict[str, int | None] = {"before": None, "after": None, "limit": PAGE_LIMIT}
         for name, value in query.items():
-            if name not in asked or not str(value).isdecimal() or len(value) > MAX_DIGITS:
+            number = whole_number(value) if len(value) <= MAX_DIGITS else None
+            if name not in asked or number is None or number < 0:
                 return None
-            asked[name] = int(str(value))
+            asked[name] = number
         before, after, limit = asked["before"], asked["after"], asked["limit"] or 0
         if chat_id is None or not 0 < limit <= MAX_LIMIT or None not in (before, after):
             return None

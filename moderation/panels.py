@@ -13,6 +13,7 @@ from archive.models import Erasure
 from audit import actors
 from common.deeds import Panel, Table, link, offer, permitted, tag
 from common.errors import Forbidden, NotFound, Unavailable
+from common.numbers import whole_number
 from common.words import is_long
 from messaging.models import Chat
 from moderation import context, glass
@@ -174,8 +175,8 @@ def _cases(found: list[Case], empty: str) -> dict[str, Any]:
 
 
 def _before(request: HttpRequest) -> int | None:
-    text = request.GET.get("before", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < SHOWN - 1 else None
+    before = whole_number(request.GET.get("before"))
+    return before if before is not None and 0 <= before < 2**63 else None
 
 
 def _history(request: HttpRequest, chat_id: Any, asked: str, redact: str) -> dict[str, Any]:

@@ -150,13 +150,6 @@ def test_a_purge_while_others_back_up_and_trim(chat):
     assert told(bob, chat_id) == before[18:]
 
 
-def test_a_retention_of_nothing_is_refused(settings):
-    settings.ARCHIVE_RETENTION_DAYS = 0
-    with pytest.raises(purge.NoRetention):
-        purge.purge()
-    assert command("purge", ARCHIVE_RETENTION_DAYS="0").returncode != 0
-
-
 @pytest.mark.usefixtures("chat")
 def test_a_raised_retention_keeps_what_is_there(settings):
     settings.ARCHIVE_RETENTION_DAYS = 100_000
@@ -195,3 +188,18 @@ def test_start_passes_over_a_stretch_that_has_expired(settings, days_to_noon):
     bob.cursor = None
     assert bob.poll()["chats"][0]["start"] == back, "without one"
     assert told(bob, group)[0]["seq"] == back
+
+
+def test_zero_days_keep_for_ever(settings):
+    ada, bob = Person("ada"), Person("bob")
+    talk(ada, bob, every(7, 40, "1999-01-07 03:00:00"))
+    backups.backup()
+    kept = keys("")
+    settings.ARCHIVE_RETENTION_DAYS = 0
+    for report in (purge.purge(dry_run=True), purge.purge(), purge.purge(sweep=True)):
+        assert (report["ok"], report["due"]) == (True, 0)
+    assert keys("") == kept
+    run = RetentionRun.objects.first()
+    assert run
+    assert (run.days, run.due, run.deleted) == (0, 0, 0)
+    assert run.kept == HourObject.objects.count() > 0

@@ -1,12 +1,11 @@
 """`manage.py purge`: ends the retention of hours that are old enough."""
 
-import sys
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from archive.commands import ArchiveCommand
-from archive.purge import NoRetention, purge
+from archive.purge import purge
 
 
 class Command(ArchiveCommand):
@@ -30,13 +29,7 @@ class Command(ArchiveCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Purge."""
-        try:
-            self.finish(
-                lambda shower: purge(
-                    dry_run=options["dry_run"], sweep=options["sweep"], shower=shower
-                ),
-                as_json=options["json"],
-            )
-        except NoRetention:
-            self.stderr.write("purge: ARCHIVE_RETENTION_DAYS must be at least 1.")
-            sys.exit(2)
+        self.finish(
+            lambda shower: purge(dry_run=options["dry_run"], sweep=options["sweep"], shower=shower),
+            as_json=options["json"],
+        )
