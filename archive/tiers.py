@@ -6,6 +6,7 @@ and kept for a short while in the cache under that digest, so that nothing kept 
 
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +18,13 @@ from archive.hours import Damaged, hour_from, key_of, line_from, plain_chunks, s
 from archive.sql import read_sql
 from common.cache import CacheUnavailable, cache, keep
 from common.database import rows
-from messaging.tiers import Reading, Span, Tier
-from messaging.wire import Line, from_micros
+from messaging.tiers import Chat, Reading, Span, Tier
+from messaging.wire import UNBOUNDED, Line, from_micros, micros_text
 
 logger = logging.getLogger(__name__)
 _OBJECTS = read_sql("objects_of_span.sql")
 _OBJECT_AT = read_sql("object_at.sql")
+_SENT_AT = b'"sent_at":"'
 MOST_KEPT_BYTES = 1024 * 1024
 """Larger objects are not kept in the cache."""
 
@@ -43,6 +45,53 @@ class Held:
     def name(self, viewer: UUID) -> str:
         """Return its key in the cache: of one content, so that nothing there is ever stale."""
         return f"a:{viewer}:{self.sha256.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines of an object are wanted: what is beyond the room is let go while it is read."""
+
+    first: int
+    last: int
+    room: int = UNBOUNDED
+    """Bytes; the lines end with the one that no longer fits."""
+    newest_first: bool = False
+    after: int | None = None
+    """Only what was sent after this time, in microseconds."""
+
+    def choice(self) -> "_Choice":
+        """Return what chooses them."""
+        return _Choice(self)
+
+
+class _Choice:
+    """The lines that are wanted, of those that came by."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.lines: deque[bytes] = deque()
+        self._wanted = wanted
+        self._bytes = 0
+        self._after = b"" if wanted.after is None else micros_text(wanted.after).encode()
+
+    def offer(self, raw: bytes) -> None:
+        """Take the next line of the object, if it is wanted."""
+        wanted, lines = self._wanted, self.lines
+        if not wanted.first <= seq_of(raw) <= wanted.last or self._is_too_early(raw):
+            return
+        if wanted.newest_first:
+            while lines and self._bytes + len(raw) - len(lines[0]) > wanted.room:
+                self._bytes -= len(lines.popleft())
+        elif self._bytes > wanted.room:
+            return
+        lines.append(raw)
+        self._bytes += len(raw)
+
+    def _is_too_early(self, raw: bytes) -> bool:
+        """Say whether it was sent too early; times of one form are in the order of their texts."""
+        if not self._after:
+            return False
+        at = raw.rfind(_SENT_AT) + len(_SENT_AT)
+        return raw[at : at + len(self._after)] <= self._after
 
 
 class ArchiveTier(Tier):
@@ -66,13 +115,18 @@ class ArchiveTier(Tier):
                 },
             )  # fmt: skip
             have = reading.lines.get(span.chat.number, {})
-            for held in (_held(fields) for fields in found):
+            room = span.room
+            for held in (_held(fields) for fields in found[:: -1 if reading.newest_first else 1]):
                 first, last = max(held.first, span.first), min(held.last, span.last)
                 if all(seq in have for seq in range(first, last + 1)):
                     continue
-                lines = read_lines(Span(span.chat, first, last), reading.viewer, held, page)
+                wanted = Wanted(first, last, room, reading.newest_first)
+                lines = read_lines(span.chat, wanted, reading.viewer, held, page)
                 reading.add(span.chat, lines)
                 reading.own.setdefault(span.chat.number, set()).update(line.seq for line in lines)
+                room -= sum(len(line.body) for line in lines)
+                if room <= 0:
+                    break
 
     def warm(self) -> None:
         """Load what signs requests to the bucket: 3 MB, and 25 ms of the first page."""
@@ -98,9 +152,10 @@ class ArchiveTier(Tier):
         if whole_hour:
             return max(span.first, int(first_seq))
         held = _held(fields)
-        lines = read_lines(span, viewer, held, {})
-        later = (line.seq for line in lines if line.at > at)
-        return next(later, min(held.last, span.last) + 1)
+        last = min(held.last, span.last)
+        wanted = Wanted(max(held.first, span.first), last, room=0, after=at)
+        lines = read_lines(span.chat, wanted, viewer, held, {})
+        return lines[0].seq if lines else last + 1
 
 
 def _held(fields: Sequence[Any]) -> Held:
@@ -108,8 +163,10 @@ def _held(fields: Sequence[Any]) -> Held:
     return Held(hour_from(hour), first, last, count, size, bytes(sha256), coming and bytes(coming))
 
 
-def read_lines(span: Span, viewer: UUID, held: Held, page: dict[str, bytes]) -> list[Line]:
-    """Return the lines of a viewer's object that are in a span.
+def read_lines(
+    chat: Chat, wanted: Wanted, viewer: UUID, held: Held, page: dict[str, bytes]
+) -> list[Line]:
+    """Return the wanted lines of a viewer's object.
 
     `page` holds the objects that were read for the same page.
     """
@@ -117,26 +174,28 @@ def read_lines(span: Span, viewer: UUID, held: Held, page: dict[str, bytes]) -> 
     packed = page.get(name) or _kept(name)
     if packed is not None:
         page[name] = packed
-        raw = checked([packed], held, span.first, span.last)
+        raw = checked([packed], held, wanted)
     else:
-        raw = _fetched(span, viewer, held, page)
-    return [line_from(line, span.chat.id) for line in raw]
+        raw = _fetched(chat, wanted, viewer, held, page)
+    return [line_from(line, chat.id) for line in raw]
 
 
-def _fetched(span: Span, viewer: UUID, held: Held, page: dict[str, bytes]) -> list[bytes]:
+def _fetched(
+    chat: Chat, wanted: Wanted, viewer: UUID, held: Held, page: dict[str, bytes]
+) -> list[bytes]:
     """Read an object from the bucket; a small one is kept. A failed read is tried once more."""
     # Here, as boto3 takes 17 MB that a worker which never reads the archive need not have.
     from archive import store  # noqa: PLC0415
 
     store.brisk.check_awake()
-    key = key_of(viewer, held.hour, span.chat.id)
+    key = key_of(viewer, held.hour, chat.id)
     for attempt in (1, 2):
         try:
             found = store.brisk.get(key)
             if max(found.size, held.size) > MOST_KEPT_BYTES:
-                return checked(found.chunks, held, span.first, span.last)
+                return checked(found.chunks, held, wanted)
             packed = b"".join(found.chunks)
-            lines = checked([packed], held, span.first, span.last)
+            lines = checked([packed], held, wanted)
         except store.ArchiveUnavailable:
             if attempt == 1:
                 continue
@@ -152,12 +211,12 @@ def _fetched(span: Span, viewer: UUID, held: Held, page: dict[str, bytes]) -> li
     raise store.ArchiveUnavailable
 
 
-def checked(packed: Iterable[bytes], held: Held, first: int, last: int) -> list[bytes]:
-    """Return an object's lines from one seq to another; raises Damaged unless it is right.
+def checked(packed: Iterable[bytes], held: Held, wanted: Wanted) -> list[bytes]:
+    """Return an object's wanted lines; raises Damaged unless all of it is right.
 
     It may hold more than the index knows, while a run that adds to it has not recorded that yet.
     """
-    lines = []
+    chosen = wanted.choice()
     sha = hashlib.sha256()
     count = 0
     for raw in split_lines(plain_chunks(packed)):
@@ -165,11 +224,10 @@ def checked(packed: Iterable[bytes], held: Held, first: int, last: int) -> list[
             break
         sha.update(raw + b"\n")
         count += 1
-        if first <= seq_of(raw) <= last:
-            lines.append(raw)
+        chosen.offer(raw)
     if count != held.count or sha.digest() not in (held.sha256, held.next_sha256):
         raise Damaged("it is not what was written")
-    return lines
+    return list(chosen.lines)
 
 
 def _kept(name: str) -> bytes | None:

@@ -8,7 +8,7 @@ from common.database import rows
 from common.errors import NotFound
 from messaging.sql import read_sql
 from messaging.tiers import Chat, Reading, Span, read
-from messaging.wire import Line
+from messaging.wire import ANSWER_MAX_BYTES, Line
 
 _VIEW = read_sql("view.sql")
 
@@ -80,16 +80,20 @@ def page(shown: View, *, before: int | None = None, after: int | None = None, li
             newer=bool(before is not None and shown.stretches and before <= shown.stretches[-1][1]),
             served_from="database",
         )
-    return page_of(shown, spans, read(spans, shown.viewer))
+    return page_of(shown, reading_of(shown, spans, after))
 
 
-def page_of(shown: View, spans: Sequence[Span], known: Reading) -> Page:
-    """Return a page from a reading of its spans; what that lacks the slower tiers are asked for."""
-    reading = read(spans, shown.viewer, known=known, skip=1) if known.missing() else known
-    lines = [line for span in spans for line in reading.found(span)]
+def reading_of(shown: View, spans: Sequence[Span], after: int | None) -> Reading:
+    """Return what a page is read by: it keeps what is nearest to where it was asked from."""
+    return Reading(spans, shown.viewer, room=ANSWER_MAX_BYTES, newest_first=after is None)
+
+
+def page_of(shown: View, reading: Reading, *, skip: int = 0) -> Page:
+    """Return a page from a reading of its spans, which the first `skip` tiers have answered."""
+    lines = read(reading, skip=skip).chosen(shown.chat)
     return Page(
         lines,
-        older=spans[0].first > shown.stretches[0][0],
-        newer=spans[-1].last < shown.stretches[-1][1],
+        older=lines[0].seq > shown.stretches[0][0],
+        newer=lines[-1].seq < shown.stretches[-1][1],
         served_from=reading.slowest,
     )

@@ -6,6 +6,7 @@ a chat, so the ordinary poll costs nothing more for it.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -14,10 +15,11 @@ from uuid import UUID
 from django.conf import settings
 
 from common.database import rows
+from common.errors import Unavailable
 from messaging import scripts
 from messaging.cursor import Cursor
 from messaging.sql import read_sql
-from messaging.tiers import Chat, Span, read, seq_after
+from messaging.tiers import Chat, Reading, Span, read, seq_after
 from messaging.wire import Line, from_micros, to_micros
 
 _PLAN = read_sql("plan.sql")
@@ -86,11 +88,15 @@ class _Shown(NamedTuple):
             return self
         chat, low = Chat(self.id, self.number), max(self.first, self.start)
         moment, viewer = cursor.shown_until, cursor.user_id
-        until = seq_after(Span(chat, low, self.db - 1), moment, viewer) - 1
-        if until < low:
+        try:
+            until = seq_after(Span(chat, low, self.db - 1), moment, viewer) - 1
+            if until < low:
+                return None
+            span = Span(chat, until, until)
+            (line,) = read(Reading([span], viewer)).found(span)
+        except Unavailable:
+            # What can't be had is not shown; pages say that it is unavailable.
             return None
-        span = Span(chat, until, until)
-        (line,) = read([span], viewer).found(span)
         return self._replace(until=until, at=from_micros(line.at), unsure=False)
 
 
@@ -145,7 +151,8 @@ def plan_first(cursor: Cursor) -> list[Planned]:
             if chat.from_seq == chat.db > first:
                 # What has left the database counted as sent before: when was it?
                 gone = Span(Chat(chat.id, chat.number), first, min(last, chat.db - 1))
-                begin = seq_after(gone, cursor.position(chat.number), cursor.user_id)
+                with suppress(Unavailable):
+                    begin = seq_after(gone, cursor.position(chat.number), cursor.user_id)
             planned.append((news, begin, last))
     return planned
 

@@ -41,8 +41,8 @@ from messaging.serializers import (
     PageSerializer,
     PollSerializer,
 )
-from messaging.tiers import Chat, Reading
-from messaging.wire import unpack_lines
+from messaging.tiers import Chat
+from messaging.wire import ANSWER_MAX_BYTES, unpack_lines
 
 MAX_DIGITS = 18
 SERVED_FROM = "X-Served-From"
@@ -64,7 +64,9 @@ _note_age = CURSOR_AGE.observer()
 
 def shown(answer: Answer, viewer: bytes) -> dict[str, Any]:
     """Return a poll's answer as JSON data; the messages go in as the JSON they are kept as."""
-    chats = sorted(answer.chats, key=lambda chat: chat.lines[-1].at, reverse=True)
+    chats = sorted(
+        answer.chats, key=lambda chat: chat.lines[-1].at if chat.lines else 0, reverse=True
+    )
     return {
         "chats": [
             {
@@ -161,7 +163,7 @@ def _ask_cache(cursor: Cursor, token: str, limit: Asked) -> tuple[Sequence[Any],
     args: list[Any] = [
         tokens.TOKEN_BELIEF_MS, scripts.INDEX_BELIEF_MS, nonce, scripts.LEASE_MS,
         scripts.life_seconds(), str(cursor.user_id), cursor.epoch, cursor.at, MAX_LIMIT,
-        *limit,
+        ANSWER_MAX_BYTES, *limit,
     ]  # fmt: skip
     for number, position in cursor.positions.items():
         args += (number, position)
@@ -178,8 +180,17 @@ def _from_cache(cursor: Cursor, limit: int, found: Sequence[Any]) -> Answer | No
     """Return the answer that the cache's news make; None when the database must be asked."""
     viewer = found[1]
     chats: dict[int, ChatNews] = {}
-    for number, id_, kind, start, end, name, first, *packed in found[3:]:
-        lines = unpack_lines(int(first), packed)
+    frontier = int(found[3]) if found[3] else None
+    room = ANSWER_MAX_BYTES
+    for number, id_, kind, start, end, name, first, *packed in found[4:]:
+        lines = unpack_lines(int(first), packed, room)
+        if len(lines) < len(packed):
+            # There is no room for the rest: nothing of it is dated at or before the frontier.
+            told = lines[-1].at if lines else cursor.position(int(number))
+            frontier = told if frontier is None else min(told, frontier)
+            if not lines:
+                continue
+        room -= sum([len(line.body) for line in lines])
         if any(line.subject == viewer for line in lines):
             # Their own coming or going is among them: only the database knows their stretches.
             return None
@@ -187,7 +198,7 @@ def _from_cache(cursor: Cursor, limit: int, found: Sequence[Any]) -> Answer | No
             UUID(id_.decode()), int(number), kind.decode(), name.decode(),
             int(start), int(end), lines,
         )  # fmt: skip
-    return after_cache(cursor, limit, chats)
+    return after_cache(cursor, limit, chats, frontier)
 
 
 class HistoryView(Quick, GenericAPIView[Any]):
@@ -236,7 +247,7 @@ class HistoryView(Quick, GenericAPIView[Any]):
         args = (
             tokens.TOKEN_BELIEF_MS, tokens.TOKEN_BELIEF_MS, str(chat_id), nonce, scripts.LEASE_MS,
             "" if before is None else before, "" if after is None else after, limit,
-            *READS.asked(request.META),
+            ANSWER_MAX_BYTES, *READS.asked(request.META),
         )  # fmt: skip
         try:
             found = scripts.page(keys, args)
@@ -264,7 +275,7 @@ def _page_from_cache(
     """Return a page of a chat whose list the cache gave; None when the database must be asked."""
     _, viewer, _, number, first_seq, start, end, low, *packed = found
     last = int(end)
-    held = unpack_lines(int(low), packed)
+    held = unpack_lines(int(low), packed, ANSWER_MAX_BYTES, newest_first=after is None)
     chat = Chat(chat_id, int(number))
     first = max(int(first_seq), int(start))
     user_id = UUID(viewer.decode())
@@ -273,10 +284,10 @@ def _page_from_cache(
     if not spans or (spans[0].first == first and int(first_seq) > 1):
         # Before the seq at which they joined there may be an earlier stretch.
         return None
-    reading = Reading(spans, user_id)
+    reading = history.reading_of(shown, spans, after)
     reading.add(chat, held)
     reading.slowest = "cache"
-    return history.page_of(shown, spans, reading)
+    return history.page_of(shown, reading, skip=1)
 
 
 def shown_page(page: history.Page, viewer: bytes, request: Any, limit: int) -> dict[str, Any]:

@@ -22,6 +22,11 @@ NO_CLIENT_ID = b"null}"
 PLAIN_BYTES = 5000
 """A body that is no longer stands in the cache as it is: any text of 4,096 ASCII letters."""
 COMPRESSED = b"z"
+UNBOUNDED = 1 << 62
+ANSWER_MAX_BYTES = 1024 * 1024
+"""How many bytes of messages an answer or a page holds at most, if it holds more than one."""
+CLIENT_ID_MOST_BYTES = 400
+"""More than a client_id is long as JSON: 64 characters of six bytes each."""
 
 
 def to_micros(moment: datetime) -> int:
@@ -67,6 +72,12 @@ class Line(NamedTuple):
             return self.body[: -len(NO_CLIENT_ID)] + self.client_id + b"}"
         return self.body
 
+    def size_for(self, user: bytes) -> int:
+        """Return the length of what the user gets, with the comma behind it."""
+        if self.owner and self.owner == user:
+            return len(self.body) + len(self.client_id) - len(NO_CLIENT_ID) + 2
+        return len(self.body) + 1
+
     def packed(self) -> bytes:
         """Return the form that the cache keeps."""
         body = self.body
@@ -83,9 +94,23 @@ def unpack(seq: int, packed: bytes) -> Line:
     return Line(seq, int(at), subject, owner, client_id, body)
 
 
-def unpack_lines(first: int, packed: Sequence[bytes]) -> list[Line]:
-    """Return contiguous lines of a list, the first of which has the seq `first`."""
-    return [unpack(first + place, line) for place, line in enumerate(packed)]
+def unpack_lines(
+    first: int, packed: Sequence[bytes], room: int = UNBOUNDED, *, newest_first: bool = False
+) -> list[Line]:
+    """Return contiguous lines of a list, the first of which has the seq `first`.
+
+    They end with the one that no longer fits into the room, and begin at the first, or with
+    `newest_first` at the last: what does not fit is not even unpacked.
+    """
+    lines = []
+    places = range(len(packed))
+    for place in places[:: -1 if newest_first else 1]:
+        if room < 0:
+            break
+        line = unpack(first + place, packed[place])
+        room -= len(line.body)
+        lines.append(line)
+    return lines[::-1] if newest_first else lines
 
 
 def make_line(

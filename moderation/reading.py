@@ -18,7 +18,7 @@ from common.errors import NotFound, Unavailable
 from common.words import is_long
 from messaging.models import Chat, Membership
 from messaging.tiers import Chat as TierChat
-from messaging.tiers import Span, read, staircase
+from messaging.tiers import Reading, Span, read, staircase
 from messaging.wire import Line
 
 
@@ -94,7 +94,7 @@ def page_of(
     slowest = 0
     names = [tier.name for tier in staircase()]
     for viewer, span in _witnesses(chat, low, high):
-        reading = read([span], viewer)
+        reading = read(Reading([span], viewer))
         lines += reading.found(span)
         slowest = max(slowest, names.index(reading.slowest))
     page.served_from = names[slowest]

@@ -1,11 +1,12 @@
 -- A page of a chat's history, as far as the cache can say: who calls, may they, and the lines.
 --
 -- KEYS: token, fresh. ARGV: token belief (ms), access belief (ms), chat_id, lease nonce, lease (ms),
---       before or '', after or '', limit, then the rate limit's name, quota and window (ms).
+--       before or '', after or '', limit, room (bytes), then the rate limit's name, quota and window (ms).
 -- Answers {'who'}; {'ask', user} when the user's view of the chat is not known here;
 -- {'view', user, number, first_seq} when the chat's list is not; or
 -- {'page', user, left, number, first_seq, start, end, seq of the first line, line, ...} with what the
--- list holds of the page, which may be nothing, and what is left of the limit; {'often', user, left}
+-- list holds of the page, which may be nothing, and what is left of the limit: the lines nearest to
+-- where it was asked from, up to the one that no longer fits into the room (see poll.lua); {'often', user, left}
 -- when there is nothing left. Only a page that is given takes from the limit: whatever else is
 -- answered, the request is counted where it goes next.
 local fresh = redis.call('HMGET', KEYS[2], 'gen', 'ms')
@@ -35,15 +36,25 @@ else
   if before then high = math.min(high, before - 1) end
   low = math.max(low, high - limit + 1)
 end
-local answer = {'page', user, false, n, first, chat[1], chat[2], string.format('%d', low)}
 local mark = '|' .. user .. '|'
+local room = tonumber(ARGV[9])
+local first_given, last_given = low, high
 for i = 1, #lines do
   -- Their own coming or going: only the database knows their stretches.
   if string.sub(lines[i], 17, 16 + #mark) == mark then return {'ask', user} end
-  local seq = oldest + i - 1
-  if seq >= low and seq <= high then answer[#answer + 1] = lines[i] end
+  local seq = after and oldest + i - 1 or oldest + #lines - i
+  if seq >= low and seq <= high then
+    if room < 0 then
+      if after then last_given = math.min(last_given, seq - 1)
+      else first_given = math.max(first_given, seq + 1) end
+    else
+      room = room - math.max(#lines[seq - oldest + 1] - 512, 1)
+    end
+  end
 end
-local left = take('l:' .. ARGV[9] .. ':' .. user, now, tonumber(ARGV[10]), tonumber(ARGV[11]), 1)
+local answer = {'page', user, false, n, first, chat[1], chat[2], string.format('%d', first_given)}
+for seq = first_given, last_given do answer[#answer + 1] = lines[seq - oldest + 1] end
+local left = take('l:' .. ARGV[10] .. ':' .. user, now, tonumber(ARGV[11]), tonumber(ARGV[12]), 1)
 if left and left[1] < 0 then return {'often', user, left} end
 answer[3] = left
 return answer

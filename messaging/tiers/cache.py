@@ -1,6 +1,7 @@
 """The hot tier: the last messages of each recent chat, in the cache."""
 
 from collections.abc import Container, Sequence
+from typing import Any
 
 from django.conf import settings
 
@@ -17,19 +18,28 @@ class CacheTier(Tier):
     name = "cache"
 
     def read(self, reading: Reading, missing: Sequence[Span]) -> None:
-        """Add the chats' lists: one round trip. Chats that have none get a lease to fill them."""
-        chats = {span.chat.number: span.chat for span in missing}
+        """Add the chats' lines: one round trip. Chats that have no list get a lease to fill one."""
+        chats: dict[int, Span] = {}
+        for span in missing:
+            other = chats.setdefault(span.chat.number, span)
+            if other is not span:
+                first, last = min(other.first, span.first), max(other.last, span.last)
+                chats[span.chat.number] = Span(span.chat, first, last, span.room)
         nonce = scripts.new_nonce()
+        args: list[Any] = [nonce, scripts.LEASE_MS, "1" if reading.newest_first else ""]
+        for number, (_, first, last, room) in chats.items():
+            args += (number, first, last, room)
         try:
-            answer = scripts.read_lines([], [nonce, scripts.LEASE_MS, *chats])
+            answer = scripts.read_lines([], args)
         except CacheUnavailable:
             return
         leases = reading.notes[self.name] = {}
-        for chat, (end, *packed) in zip(chats.values(), answer, strict=True):
+        for (chat, *_, room), (end, first, *packed) in zip(chats.values(), answer, strict=True):
             if end is None:
                 leases[chat.number] = (nonce, chat)
             else:
-                reading.add(chat, unpack_lines(int(end) - len(packed) + 1, packed))
+                lines = unpack_lines(int(first), packed, room, newest_first=reading.newest_first)
+                reading.add(chat, lines)
 
     def take(self, reading: Reading) -> None:
         """Fill the lists of chats whose last message was read together with their end."""
