@@ -85,7 +85,9 @@ class PollSerializer(serializers.Serializer[Any]):
 
     chats = ChatNewsSerializer(many=True)
     cursor = serializers.CharField(help_text="Keep it and send it with the next poll.")
-    has_more = serializers.BooleanField(help_text="`limit` cut the answer: poll again at once.")
+    has_more = serializers.BooleanField(
+        help_text="`limit`, or 1 MiB of messages, cut the answer: poll again at once."
+    )
     reset = serializers.BooleanField(
         help_text="The server's history was rolled back: forget what you have and start from this."
     )
