@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
-from accounts import names
+from accounts import names, passwords
 from accounts.sessions import SessionStore
 from common.ids import new_id
 
@@ -128,6 +128,16 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Save; who has no display name is shown by the username."""
         self.display_name = self.display_name or self.username
         super().save(*args, **kwargs)
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Keep the hash of a password in its normal form; None for no password."""
+        super().set_password(None if raw_password is None else passwords.normal(raw_password))
+
+    def check_password(self, raw_password: str) -> bool:
+        """Say whether it is this user's password, in whichever normal form it is typed."""
+        return any(
+            super(User, self).check_password(one) for one in passwords.spellings(raw_password)
+        )
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Return what a session must carry to be this user's: it ends with password and epoch."""

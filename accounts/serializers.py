@@ -6,11 +6,9 @@ from rest_framework import serializers
 
 from accounts import names
 from accounts.models import Block, User
+from accounts.passwords import PASSWORD_MAX_CHARS
 from common.fields import StrictCharField, StrictUUIDField
 from common.samples import ADA, AT, BOB, sample
-
-# Hashing a text takes time in proportion to its length.
-PASSWORD_MAX_CHARS = 1024
 
 
 class UsernameField(StrictCharField):

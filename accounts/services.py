@@ -7,7 +7,6 @@ from pathlib import Path
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -15,6 +14,7 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from accounts import names, selectors, tokens
 from accounts.models import Block, Token, User
+from accounts.passwords import hash_for_nobody
 from accounts.standing import (
     ban_user,
     change_own_password,
@@ -125,7 +125,7 @@ def login(*, username: str, password: str) -> Admission:
     """
     user = User.objects.filter(username_key=names.key(username)).first()
     if user is None:
-        make_password(password)
+        hash_for_nobody(password)
         raise WrongCredentials
     # Hashes for users without a password too; see Django's verify_password.
     if not user.check_password(password) or not (user.is_active or unban_if_over(user)):

@@ -123,6 +123,8 @@ DATA_DIR: Path = BASE_DIR / options.DATA_DIR.read(env)
 # What the project is made of -------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    # Before those whose commands its own stand in for: createsuperuser and its like.
+    "accounts",
     # First, since its templates stand in for some of the admin's.
     "django_otp",
     "django_otp.plugins.otp_totp",
@@ -140,7 +142,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "drf_standardized_errors",
     "audit",
-    "accounts",
     "messaging",
     "chats",
     "groups",
