@@ -51,12 +51,14 @@ if not settings.ARCHIVE_KEY:
 
 PAGE = re.compile(r"/chats/([^/]+)/messages/")
 SOME_PAGE = "/chats/some/messages/"
-ASKED_MOST = ("/get_messages", "/send_message", "/send_message_to_group", SOME_PAGE)
+ASKED_MOST = ("/get_messages", "/send_message", "/send_message_to_group", "/login", SOME_PAGE)
 # These take a request and an answer, and don't ask which view there is between.
 MIDDLEWARE_AROUND_ALL = frozenset({"django.middleware.security.SecurityMiddleware"})
 
 # They need a session, whatever a request to them looks like.
 BROWSERS_ONLY = ("/admin/", "/browse/")
+# Programs ask them before they have a token, and strangers as often as they like: cheap to refuse.
+FOR_TOKENS = frozenset({"/login", "/register"})
 
 
 def _with(match: ResolverMatch, kwargs: dict[str, Any]) -> ResolverMatch:
@@ -135,6 +137,10 @@ class BareHandler(counting.CountingHandler):
         return response
 
 
+def _asks_for_token(environ: dict[str, Any]) -> bool:
+    return environ["PATH_INFO"] in FOR_TOKENS and environ["REQUEST_METHOD"] == "POST"
+
+
 class Application:
     """Gives each request to its handler."""
 
@@ -145,7 +151,7 @@ class Application:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
         if (
-            "HTTP_AUTHORIZATION" in environ
+            ("HTTP_AUTHORIZATION" in environ or _asks_for_token(environ))
             and "text/html" not in environ.get("HTTP_ACCEPT", "")
             and not environ["PATH_INFO"].startswith(BROWSERS_ONLY)
         ):

@@ -6,7 +6,7 @@ import pytest
 from django.core.handlers.wsgi import WSGIRequest
 from django.urls import resolve
 
-from config.wsgi import ASKED_MOST, PAGE, SOME_PAGE, BareHandler
+from config.wsgi import ASKED_MOST, PAGE, SOME_PAGE, Application, BareHandler
 
 ID = "01980f3e-7b1c-7c3a-9d55-0123456789ab"
 PATHS = [
@@ -59,3 +59,27 @@ def test_middleware_that_asks_about_views_gets_them(settings):
     assert BareHandler().shortcuts == {}
     settings.PROGRAM_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
     assert SOME_PAGE in BareHandler().shortcuts
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("accept", "for_browsers"), [("*/*", False), ("application/json", False), ("text/html", True)]
+)
+def test_who_asks_for_a_token_is_answered_without_what_browsers_need(accept, for_browsers):
+    for path in ("/login", "/register"):
+        body = b"{}"
+        said: dict[str, str] = {}
+        environ = {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": path,
+            "SERVER_NAME": "testserver",
+            "SERVER_PORT": "80",
+            "HTTP_ACCEPT": accept,
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.url_scheme": "http",
+        }
+        list(Application()(environ, lambda _, headers, said=said: said.update(headers)))
+        assert ("Content-Security-Policy" in said) == for_browsers
+        assert said["Cache-Control"] == "no-store"
