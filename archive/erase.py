@@ -21,12 +21,12 @@ from archive.erase_objects import erase_from_segment, holds_texts_of, kind_of
 from archive.export_making import withdraw_exports
 from archive.locks import chat_lock
 from archive.models import ErasedUser, Erasure, HourObject, Segment
-from archive.parts import NO_TEXT
 from archive.runs import FAILURES, Tally
 from archive.steps import step
 from archive.store import DELETE_AT_ONCE, ArchiveUnavailable, patient
 from common.database import rows
 from common.errors import NotFound
+from messaging import kept_sends
 from messaging.models import Chat, Membership, Message, TrimmedSend
 from messaging.telling import forget_chat
 
@@ -99,8 +99,8 @@ def _ask(chat_id: UUID, seq: int) -> Erasure:
     with transaction.atomic():
         # The chat's row first, as everybody does.
         Chat.objects.select_for_update(no_key=True).get(pk=chat_id)
-        Message.objects.filter(chat=chat_id, seq=seq, kind=Message.Kind.TEXT).update(**NO_TEXT)
-        TrimmedSend.objects.filter(chat=chat_id, seq=seq).update(digest=None)
+        kept_sends.take_texts(chat_id, Message.objects.filter(seq=seq))
+        TrimmedSend.objects.filter(chat=chat_id, seq=seq).update(removed=True)
         erasure, _ = Erasure.objects.update_or_create(
             chat_id=chat_id, seq=seq, defaults={"done_at": None}
         )
@@ -247,12 +247,12 @@ def _erase_rows(chat: Chat, user_id: UUID) -> None:
     while some := list(theirs.order_by("seq").values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
             Chat.objects.select_for_update(no_key=True).get(pk=chat.pk)
-            Message.objects.filter(pk__in=some).update(**NO_TEXT)
+            kept_sends.take_texts(chat.pk, Message.objects.filter(pk__in=some))
     kept, after = TrimmedSend.objects.filter(chat=chat.pk, sender=user_id), ""
     while sends := list(
         kept.filter(client_id__gt=after).order_by("client_id").values("pk", "client_id")[:BATCH]
     ):
-        TrimmedSend.objects.filter(pk__in=[one["pk"] for one in sends]).update(digest=None)
+        TrimmedSend.objects.filter(pk__in=[one["pk"] for one in sends]).update(removed=True)
         after = sends[-1]["client_id"]
     forget_chat(chat.number)
 

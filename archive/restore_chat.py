@@ -28,6 +28,7 @@ from archive.steps import step
 from archive.store import patient
 from archive.threads import Crew
 from common.database import row, rows
+from messaging import kept_sends
 from messaging.models import Chat as ChatRow
 from messaging.models import Message
 from messaging.telling import forget_chat
@@ -36,7 +37,7 @@ _TAKE_CHAT = read_sql("restore_chat.sql")
 _MEMBERSHIPS = read_sql("restore_memberships.sql")
 _MEMBERS = read_sql("restore_members.sql")
 _TAKE = read_sql("take_restored.sql")
-_TAKE_ERASED = read_sql("take_erased.sql")
+_ERASED = read_sql("erased_texts.sql")
 _DIFFERS = read_sql("restored_differs.sql")
 _SETTLE = read_sql("settle_restored.sql")
 _WATERMARK = read_sql("restore_watermark.sql")
@@ -253,7 +254,8 @@ def _subjects(members: list[dict[str, Any]]) -> dict[int, str]:
 
 def _take() -> int:
     """Add what was copied and is not there yet, return how many; raises Contradiction."""
-    rows(_TAKE_ERASED, ())
+    for chat_id, seqs in rows(_ERASED, ()):
+        kept_sends.take_texts(chat_id, Message.objects.filter(seq__in=seqs))
     if differs := rows(_DIFFERS, ()):
         raise Contradiction(f"the database has another message {differs[0][0]} than the bucket")
     with connection.cursor() as cursor:

@@ -21,6 +21,7 @@ from archive.sql import read_sql
 from archive.steps import step
 from archive.store import patient
 from common.database import rows
+from messaging import kept_sends
 from messaging.models import Chat as ChatRow
 from messaging.models import Message
 from messaging.telling import forget_chat
@@ -28,7 +29,6 @@ from messaging.tiers import Chat
 
 _CHATS = read_sql("chats_to_trim.sql")
 _SEGMENT = read_sql("segment_to_trim.sql")
-_KEEP_CLIENT_IDS = read_sql("keep_client_ids.sql")
 _SETTLE_START = read_sql("settle_start.sql")
 _FORGET_SENDS = read_sql("forget_sends.sql")
 BATCH = 500
@@ -53,6 +53,7 @@ def trim(*, dry_run: bool = False, shower: Shower | None = None) -> dict[str, An
         tally.add(chats=1)
         shower.advance(trimmed)
 
+    kept_sends.add_keys()
     shower.total(sum(target.pending for target in targets()))
     side_by_side(targets(), act, tally)
     return {"command": "trim", **tally.report()}
@@ -137,9 +138,10 @@ def _trim_batch(chat: Chat, first: int, last: int, lock: ChatLock, *, purged: bo
         lock.check()
         # The chat's row first, as everybody does.
         ChatRow.objects.filter(pk=chat.id, db_seq=first).update(db_seq=last + 1)
+        leaving = Message.objects.filter(chat=chat.id, seq__range=(first, last))
         if not purged:
-            rows(_KEEP_CLIENT_IDS, {"chat": chat.id, "first": first, "last": last})
-        Message.objects.filter(chat=chat.id, seq__range=(first, last)).delete()
+            kept_sends.keep(chat.id, leaving.filter(client_id__isnull=False))
+        leaving.delete()
         moved = purged and settle_start(chat.id)
         step("trim.inside")
     if moved:

@@ -41,13 +41,14 @@ def check_not_frozen(chat: Chat) -> None:
 def end_membership(member: Membership, *, chat: Chat, actor_id: UUID, text: str) -> None:
     """End a membership with the entry that says so; an owner's group goes to its heir."""
     heir = _heir(chat, member.user_id) if member.role == Role.OWNER else None
+    member.left_owner_id = _owner(chat)
     chat.member_count -= 1
     chat.save(update_fields=["member_count"])
     seq, sent_at = append_system(
         chat=chat, actor_id=actor_id, subject_id=member.user_id, text=text, moved=[member.user_id]
     )
     member.last_seq, member.left_at = seq, sent_at
-    member.save(update_fields=["last_seq", "left_at"])
+    member.save(update_fields=["last_seq", "left_at", "left_owner_id"])
     if heir is not None:
         set_role(heir, Role.OWNER)
         append_system(
@@ -62,6 +63,12 @@ def set_role(member: Membership, role: str) -> None:
     """Give a member a role."""
     member.role = role
     member.save(update_fields=["role"])
+
+
+def _owner(chat: Chat) -> UUID | None:
+    """Return who owns a group."""
+    owner = Membership.objects.filter(chat=chat, last_seq=None, role=Role.OWNER)
+    return owner.values_list("user_id", flat=True).first()
 
 
 def _heir(chat: Chat, leaving: UUID) -> Membership | None:

@@ -1,11 +1,11 @@
 """Reads that answer a question about groups."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from common.errors import NotFound
 from messaging.models import Chat, Membership
@@ -35,13 +35,25 @@ def groups_of(user_id: UUID) -> QuerySet[Chat]:
     return _with_owner(Chat.objects.filter(Exists(open_)))
 
 
-def group_seen_by(group_id: UUID, user_id: UUID) -> Chat:
-    """Return a group that a user is or has been in; raises NotFound for any other."""
-    been = Membership.objects.filter(chat=OuterRef("pk"), user=user_id)
-    group = _with_owner(Chat.objects.filter(Exists(been), pk=group_id)).first()
-    if group is None:
+def group_seen_by(group_id: UUID, user_id: UUID) -> Group:
+    """Return a group that a user is or has been in, for who left it as it was when they left.
+
+    Raises NotFound for any other. Who owned a group that was left before this was noted is None.
+    """
+    mine = Membership.objects.filter(chat=group_id, user=user_id)
+    group = _with_owner(Chat.objects.filter(pk=group_id)).first()
+    last = mine.order_by(F("last_seq").desc(nulls_first=True)).first()
+    if group is None or last is None:
         raise NotFound
-    return group
+    seen = shown(group)
+    if last.last_seq is None:
+        return seen
+    stayed = Membership.objects.filter(
+        Q(last_seq=None) | Q(last_seq__gt=last.last_seq),
+        chat=group_id,
+        first_seq__lte=last.last_seq,
+    )
+    return replace(seen, owner_id=last.left_owner_id, member_count=stayed.count())
 
 
 def members_of(group_id: UUID, *, seen_by: UUID) -> QuerySet[Membership]:

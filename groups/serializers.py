@@ -62,7 +62,9 @@ class GroupSerializer(serializers.Serializer[Any]):
 
     group_id = StrictUUIDField()
     name = serializers.CharField()
-    owner_id = StrictUUIDField(allow_null=True, help_text="Null when everybody has left.")
+    owner_id = StrictUUIDField(
+        allow_null=True, help_text="Null when everybody has left, or where it is not known."
+    )
     member_count = serializers.IntegerField()
     created_at = serializers.DateTimeField()
 

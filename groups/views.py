@@ -197,9 +197,9 @@ class GroupViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Any]):
 
     @extend_schema(responses={200: GroupSerializer})
     def retrieve(self, request: Request, pk: str) -> Response:
-        """Return one group that you are or have been in."""
+        """Return one group that you are in, or have been in, then as it was when you left."""
         group = selectors.group_seen_by(self._id(pk), caller_id(request))
-        return Response(GroupSerializer(selectors.shown(group)).data)
+        return Response(GroupSerializer(group).data)
 
     @extend_schema(responses={200: MembershipSerializer(many=True)})
     @action(detail=True)

@@ -123,6 +123,12 @@ class Membership(models.Model):
     )
     joined_at = models.DateTimeField()
     left_at = models.DateTimeField(null=True, blank=True)
+    left_owner_id = models.UUIDField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Who owned the group when this stretch ended, which is all that its user sees.",
+    )
 
     class Meta:
         constraints = [
@@ -204,10 +210,10 @@ class Message(models.Model):
 
 
 class TrimmedSend(models.Model):
-    """What a client_id stood for, kept for as long as a slower tier keeps its message.
+    """What a client_id stood for, kept for as long as a tier keeps its message.
 
-    Written when the message leaves the database; `messaging_send` looks here for a client_id that
-    the messages do not know.
+    Written when the message leaves the database, or its text alone does; `messaging_send` looks
+    here for a client_id whose text the messages do not have. See messaging/kept_sends.py.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -225,10 +231,26 @@ class TrimmedSend(models.Model):
     client_id = models.CharField(max_length=CLIENT_ID_MAX_CHARS)
     sent_at = models.DateTimeField()
     digest = models.BinaryField(
-        null=True, help_text="The SHA-256 of the text; null once it has been removed."
+        null=True, help_text="What tells its text from another; null where that is not known."
+    )
+    key_id = models.CharField(
+        max_length=8,
+        db_default="",
+        default="",
+        help_text="The archive key's whose HMAC the digest is; empty: a plain SHA-256.",
+    )
+    removed = models.BooleanField(
+        db_default=False, default=False, help_text="Whether the text is gone from all tiers."
     )
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"],
+                condition=Q(key_id="", digest__isnull=False),
+                name="a_digest_without_a_key",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["chat", "sender", "client_id"], name="a_trimmed_client_id_once"

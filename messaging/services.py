@@ -8,9 +8,9 @@ from uuid import UUID
 from django.db import transaction
 
 from common.database import Statement, row
-from common.errors import Conflict, Forbidden, NotFound, Unavailable
+from common.errors import Conflict, Forbidden, NotFound, Refusal, Unavailable
 from common.ids import new_id
-from messaging import models
+from messaging import kept_sends, models
 from messaging.models import Message
 from messaging.telling import Told, chat_facts, tell
 from messaging.tiers import Chat
@@ -18,7 +18,7 @@ from messaging.wire import Line, make_line, to_micros
 
 _SEND = Statement(
     "SELECT outcome, chat, number, seq, (date_part('epoch', sent_at) * 1e6)::bigint, wide, opened,"
-    " readers FROM messaging_send({}, {}, {}, {}, {}, {})",
+    " readers, kept FROM messaging_send({}, {}, {}, {}, {}, {})",
     6,
 )
 _APPEND = "SELECT seq, sent_at FROM messaging_append(%s, %s, 'system', %s, NULL, %s)"
@@ -63,6 +63,16 @@ class ClientIdTaken(Conflict):
     field = "client_id"
 
 
+_REFUSALS: dict[str | None, type[Refusal]] = {
+    "absent": NotFound,
+    "blocked": Blocked,
+    "frozen": Frozen,
+    "returning": Returning,
+    "conflict": ClientIdTaken,
+}
+_OF_THE_TARGET = {"absent", "blocked"}
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A message in the log: the one just sent, or the first one of its client_id."""
@@ -97,25 +107,21 @@ def send_text(
         may_open()
         parameters[3] = str(new_id())
         found = _SEND(parameters)[0]
-    outcome, chat, number, seq, at, wide, opened, readers = found
-    if outcome == "absent":
-        raise NotFound(field="recipient_id" if chat_id is None else "group_id")
-    if outcome == "blocked":
-        raise Blocked(field="recipient_id")
-    if outcome == "frozen":
-        raise Frozen
-    if outcome == "returning":
-        raise Returning
-    if outcome == "conflict":
-        raise ClientIdTaken
+    outcome, chat, number, seq, at, wide, opened, readers, kept = found
+    kind = Message.Kind.TEXT
+    if outcome == "kept":
+        outcome, kind = _compare(text, kept or "")
+    if outcome in _REFUSALS:
+        target = "recipient_id" if chat_id is None else "group_id"
+        raise _REFUSALS[outcome](field=target if outcome in _OF_THE_TARGET else None)
     if chat is None or number is None or seq is None or at is None:
         raise RuntimeError(f"messaging_send said {outcome!r} and no message")
     line = make_line(
         chat_id=chat,
         seq=int(seq),
         sender_id=sender,
-        kind="text",
-        text=text,
+        kind=kind,
+        text="" if kind == Message.Kind.REMOVED else text,
         at=int(at),
         client_id=client_id,
     )
@@ -129,6 +135,15 @@ def send_text(
         )
     )
     return Sent(line, created=outcome == "sent")
+
+
+def _compare(text: str, kept: str) -> tuple[str, Message.Kind]:
+    """Return the outcome of a send whose client_id stands for a text that has left the database."""
+    same, removed = kept_sends.is_repeat(text, kept)
+    return (
+        "repeat" if same else "conflict",
+        Message.Kind.REMOVED if removed else Message.Kind.TEXT,
+    )
 
 
 def append_system(

@@ -62,9 +62,9 @@ def test_a_text_goes_from_all_tiers_and_copies(chat, trimmed):
     assert report["ok"]
     assert report["objects"] == 2
     assert_gone(ada, bob, chat_id)
-    if trimmed:
-        again = ada.post("/send_message", recipient_id=str(bob.id), text=SECRET, client_id="id 5")
-        assert (again.status_code, again.json()["seq"]) == (200, 5)
+    again = ada.post("/send_message", recipient_id=str(bob.id), text=SECRET, client_id="id 5")
+    assert (again.status_code, again.json()["seq"]) == (200, 5)
+    assert (again.json()["kind"], again.json()["text"]) == ("removed", "")
 
 
 def test_a_text_that_is_not_in_cold_storage_yet_never_gets_there(chat):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.conf import settings
@@ -5,9 +7,9 @@ from django.db import migrations, models
 
 import common.ids
 import messaging.models
-from messaging.sql import read_sql
 
-FUNCTIONS = ("append.sql", "send.sql", "seq_after.sql")
+SQL = Path(__file__).parent / "sql"
+FUNCTIONS = ("append_0001.sql", "send_0001.sql", "seq_after_0001.sql")
 # A chat's row is rewritten with every message: room in its page keeps the update there (HOT), and
 # vacuum comes by often, since the table is small and its dead rows many.
 STORAGE = """
@@ -278,7 +280,7 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(STORAGE, migrations.RunSQL.noop),
         migrations.RunSQL(
-            [read_sql(name) for name in FUNCTIONS],
+            [(SQL / name).read_text(encoding="utf-8") for name in FUNCTIONS],
             [
                 "DROP FUNCTION messaging_send",
                 "DROP FUNCTION messaging_append",

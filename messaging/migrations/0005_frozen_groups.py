@@ -4,9 +4,9 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-from messaging.sql import read_sql
-
-SEND_BEFORE = (Path(__file__).parent / "sql" / "send_0004.sql").read_text(encoding="utf-8")
+SQL = Path(__file__).parent / "sql"
+SEND = (SQL / "send_0005.sql").read_text(encoding="utf-8")
+SEND_BEFORE = (SQL / "send_0004.sql").read_text(encoding="utf-8")
 
 
 class Migration(migrations.Migration):
@@ -29,5 +29,5 @@ class Migration(migrations.Migration):
             name="frozen_reason",
             field=models.TextField(blank=True, db_default="", default=""),
         ),
-        migrations.RunSQL(read_sql("send.sql"), SEND_BEFORE),
+        migrations.RunSQL(SEND, SEND_BEFORE),
     ]

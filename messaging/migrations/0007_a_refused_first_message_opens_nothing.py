@@ -2,9 +2,9 @@ from pathlib import Path
 
 from django.db import migrations
 
-from messaging.sql import read_sql
-
-SEND_BEFORE = (Path(__file__).parent / "sql" / "send_0006.sql").read_text(encoding="utf-8")
+SQL = Path(__file__).parent / "sql"
+SEND = (SQL / "send_0007.sql").read_text(encoding="utf-8")
+SEND_BEFORE = (SQL / "send_0006.sql").read_text(encoding="utf-8")
 
 
 class Migration(migrations.Migration):
@@ -13,5 +13,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(read_sql("send.sql"), SEND_BEFORE),
+        migrations.RunSQL(SEND, SEND_BEFORE),
     ]

@@ -6,6 +6,9 @@
 --   sent      the message is in the log
 --   repeat    this sender had sent this client_id and text to this chat before: that message
 --   conflict  the same client_id with another text; nothing was written
+--   kept      the same client_id, of a message whose text is not here any more; `kept` says what is
+--             kept of it: `removed` or `text`, the id of the key, the digest in hexadecimal, joined by
+--             blanks, the latter two empty where there are none; nothing was written
 --   absent    no such user or chat, or not a member; nothing was written
 --   blocked   the recipient blocks the sender; nothing was written
 --   unopened  there is no such chat yet and no id for a new one (p_new_chat) was given; nothing was
@@ -18,7 +21,7 @@
 CREATE OR REPLACE FUNCTION messaging_send(
   p_sender uuid, p_recipient uuid, p_chat uuid, p_new_chat uuid, p_text text, p_client_id text,
   OUT outcome text, OUT chat uuid, OUT number bigint, OUT seq bigint, OUT sent_at timestamptz,
-  OUT wide boolean, OUT opened boolean, OUT readers text
+  OUT wide boolean, OUT opened boolean, OUT readers text, OUT kept text
 ) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   kind text;
@@ -90,20 +93,25 @@ BEGIN
     SELECT m.seq, m.sent_at, m.text, m.kind INTO earlier FROM messaging_message m
      WHERE m.chat_id = chat AND m.sender_id = p_sender AND m.client_id = p_client_id;
     IF FOUND THEN
-      outcome := CASE WHEN earlier.text = p_text OR earlier.kind = 'removed'
-                      THEN 'repeat' ELSE 'conflict' END;
+      outcome := CASE WHEN earlier.kind = 'removed' THEN 'kept'
+                      WHEN earlier.text = p_text THEN 'repeat' ELSE 'conflict' END;
       seq := earlier.seq;
       sent_at := earlier.sent_at;
-    ELSE
-      -- It may have left the database meanwhile: kept is what tells the text from another.
-      SELECT t.seq, t.sent_at, t.digest INTO trimmed FROM messaging_trimmedsend t
+    END IF;
+    IF outcome IS NULL OR outcome = 'kept' THEN
+      -- Its text has left the database: kept is what tells it from another.
+      SELECT t.seq, t.sent_at, t.removed, t.key_id, t.digest INTO trimmed
+        FROM messaging_trimmedsend t
        WHERE t.chat_id = chat AND t.sender_id = p_sender AND t.client_id = p_client_id;
       IF FOUND THEN
-        outcome := CASE WHEN trimmed.digest IS NULL
-                          OR trimmed.digest = sha256(convert_to(p_text, 'UTF8'))
-                        THEN 'repeat' ELSE 'conflict' END;
+        kept := CASE WHEN trimmed.removed OR trimmed.digest IS NULL OR outcome = 'kept'
+                     THEN 'removed' ELSE 'text' END
+                || ' ' || trimmed.key_id || ' ' || coalesce(encode(trimmed.digest, 'hex'), '');
+        outcome := 'kept';
         seq := trimmed.seq;
         sent_at := trimmed.sent_at;
+      ELSIF outcome = 'kept' THEN
+        kept := 'removed  ';
       END IF;
     END IF;
   END IF;
