@@ -16,6 +16,7 @@ from django.conf import settings
 
 from archive.hours import Damaged, hour_from, key_of, line_from, plain_chunks, seq_of, split_lines
 from archive.sql import read_sql
+from common.bulkheads import bulkheads
 from common.cache import CacheUnavailable, cache, keep
 from common.database import rows
 from messaging.tiers import Chat, Reading, Span, Tier
@@ -176,7 +177,8 @@ def read_lines(
         page[name] = packed
         raw = checked([packed], held, wanted)
     else:
-        raw = _fetched(chat, wanted, viewer, held, page)
+        with bulkheads.slow("archive"):
+            raw = _fetched(chat, wanted, viewer, held, page)
     return [line_from(line, chat.id) for line in raw]
 
 

@@ -17,6 +17,7 @@ from archive.hours import Damaged, hour_from, key_of, plain_chunks
 from archive.models import HourObject
 from archive.selectors import objects_of
 from archive.serializers import ArchiveQuerySerializer, HourObjectSerializer
+from common.bulkheads import bulkheads
 from common.errors import ArchiveUnavailable, NotFound
 from common.ids import parse_id
 from common.limits import DOWNLOADS, READS, Limit
@@ -113,6 +114,13 @@ def fetched(entry: HourObject) -> IO[bytes]:
     from archive import store  # noqa: PLC0415
 
     store.brisk.check_awake()
+    with bulkheads.slow("archive"):
+        return _read_whole(entry)
+
+
+def _read_whole(entry: HourObject) -> IO[bytes]:
+    from archive import store  # noqa: PLC0415 - as above
+
     for attempt in (1, 2):
         try:
             return _whole(entry)

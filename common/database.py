@@ -17,6 +17,7 @@ from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 
+from common.bulkheads import bulkheads
 from common.postgresql.base import tell_slow
 
 
@@ -79,6 +80,8 @@ class Statement:
             or not connection.get_autocommit()
         ):
             return self._by_cursor(parameters)
+        # Before anything is sent: a connection with an answer that nobody reads is lost.
+        bulkheads.begin_question()
         started = perf_counter()
         # Opened by get_autocommit, if it was not.
         raw = connection.connection
@@ -95,6 +98,7 @@ class Statement:
                     self._prepare(raw)
                     result = self._run(raw, sent)
         finally:
+            bulkheads.end_question()
             if settings.SLOW_QUERY_MS:
                 tell_slow(self._sql, perf_counter() - started)
         columns = range(result.nfields)

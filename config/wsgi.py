@@ -22,17 +22,20 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, resolve
 from django.utils.functional import cached_property
+from environs import Env
 
+from common.bulkheads import bulkheads
 from common.context import REQUEST_ID_HEADER
 from common.headers import unsaid
 from common.wsgi import ChunkedBodies
-from config import counting, traced
+from config import counting, options, traced
 from messaging.tiers import warm
 
 # Before the URLs are loaded, and with them what counts.
 counting.share(settings.DATA_DIR / "run")
 django.setup(set_prefix=False)
 traced.start("web")
+bulkheads.serve_with(options.WEB_THREADS.read(Env()))
 
 LONGEST_TRANSACTION_MS = 10_000
 if not 0 < settings.DB_TRANSACTION_TIMEOUT_MS <= LONGEST_TRANSACTION_MS:

@@ -5,6 +5,9 @@ bounds nothing, and a request would wait for as long as that lasts.
 """
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import BoundedSemaphore
 from time import perf_counter
 from typing import Any
 
@@ -16,6 +19,7 @@ from psycopg.abc import RV, PQGen
 from psycopg.errors import _WaitTimeout
 
 from common import sql
+from common.bulkheads import Busy, bulkheads
 from common.counts import Counter
 
 slow = logging.getLogger("strata.slow")
@@ -24,10 +28,24 @@ GRACE_SECONDS = 3.0
 """What an answer may take beyond the longest transaction, before the server counts as gone."""
 
 
+GIVEN_UP = 16
+"""How many statements may wait to be cancelled, on a server that does not answer."""
+
 OPENED = Counter("strata_database_connections_opened_total", "Connections that web workers opened.")
 UNANSWERED = Counter(
     "strata_database_unanswered_total", "Statements given up since the server did not answer."
 )
+
+
+def begin_question() -> float | None:
+    """Begin to wait for the database, as `Bulkheads.begin_question`; raises OperationalError.
+
+    An error of the database's own kind, so that Django closes what is left of a transaction.
+    """
+    try:
+        return bulkheads.begin_question()
+    except Busy as error:
+        raise psycopg.OperationalError("too many requests wait for the database") from error
 
 
 class BoundedConnection(psycopg.Connection[Any]):
@@ -37,13 +55,43 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Wait for an answer; raises OperationalError when none comes in time."""
+        short = begin_question()
+        if timeout is None:
+            timeout = self.longest_wait if short is None else short
         try:
-            return super().wait(gen, interval, self.longest_wait if timeout is None else timeout)
+            return super().wait(gen, interval, timeout)
         except _WaitTimeout as error:
             # Whatever was asked may or may not have been done, and its answer may still come.
-            self.close()
+            give_up(self)
             UNANSWERED.inc()
             raise psycopg.OperationalError("the database server does not answer") from error
+        finally:
+            bulkheads.end_question()
+
+
+_given_up = ThreadPoolExecutor(1, "given-up")
+_few = BoundedSemaphore(GIVEN_UP)
+
+
+def give_up(connection: psycopg.Connection[Any]) -> None:
+    """Close a connection whose answer nobody waits for, and have the server stop working on it.
+
+    The server would notice only when it has the lock that it waits for, and each repetition of the
+    request would leave one more of its processes waiting. It is asked beside this thread, since a
+    server that hangs does not answer that either.
+    """
+    if _few.acquire(blocking=False):
+        handle = connection.pgconn.get_cancel()
+
+        def cancel() -> None:
+            try:
+                with suppress(psycopg.Error):
+                    handle.cancel()
+            finally:
+                _few.release()
+
+        _given_up.submit(cancel)
+    connection.close()
 
 
 class TimedCursor(CursorWrapper):
@@ -82,7 +130,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Open a connection, bounded where transactions are (`DB_TRANSACTION_TIMEOUT_MS`)."""
-        connection = super().get_new_connection(conn_params)
+        begin_question()
+        try:
+            connection = super().get_new_connection(conn_params)
+        finally:
+            bulkheads.end_question()
         OPENED.inc()
         limit = settings.DB_TRANSACTION_TIMEOUT_MS
         if limit:

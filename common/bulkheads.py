@@ -1,0 +1,155 @@
+"""How many of a web worker's threads may wait for something slow, so that others are answered.
+
+A poll that the cache can answer needs neither database nor object store nor a password's hash; it
+must not wait because everybody else waits for one of these. So one thread of each worker is kept
+free of them all:
+
+- **The database.** The last free thread may ask it too, but waits for `PROMPT_SECONDS` alone; and
+  where all the others have waited for longer than that, it is not let in at all. In the ordinary
+  case, when answers take milliseconds, nobody is ever refused.
+- **What takes long by nature** (hashing a password, reading cold storage): at most half of the
+  threads, each kind for itself; who comes when they are taken waits for `PROMPT_SECONDS`.
+
+A request that is refused gets 503 with `Retry-After` at once. Processes that serve nobody (the
+worker, commands) never call `serve_with`, and nothing here holds for them.
+"""
+
+import os
+import threading
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import TypeVar
+
+from common.counts import Counter
+from common.errors import Unavailable
+
+T = TypeVar("T")
+PROMPT_SECONDS = 0.25
+"""What waits for longer than this is stuck, as far as others are concerned."""
+HASHING_NICENESS = 10
+
+REFUSED = Counter(
+    "strata_bulkhead_refusals_total", "Requests not let wait for what others wait for, by kind.",
+    "kind",
+)  # fmt: skip
+
+
+class Busy(Unavailable):
+    """Too many others wait for the same."""
+
+    default_code = "busy"
+    default_detail = "Too many others ask for this at once. Send the same request again."
+    wait = 1
+
+
+class _Waiting(threading.local):
+    """What this thread waits for now."""
+
+    depth = 0
+    seconds: float | None = None
+
+
+class Bulkheads:
+    """The threads of this process that wait for something slow."""
+
+    def __init__(self) -> None:
+        self.threads = 0
+        """How many threads there are; 0 where nobody is served, and nothing is bounded."""
+        self._since: dict[int, float] = {}
+        self._kinds: Tally[str] = Tally()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._own = _Waiting()
+
+    def serve_with(self, threads: int) -> None:
+        """Bound what waits in a process that answers requests with so many threads."""
+        # One thread alone can't be kept free.
+        self.threads = threads if threads > 1 else 0
+
+    def begin_question(self) -> float | None:
+        """Begin to wait for the database; return for how many seconds at most, None for any time.
+
+        Each call is followed by `end_question`, unless it raises Busy.
+        """
+        own = self._own
+        if own.depth or not self.threads:
+            own.depth += 1
+            return own.seconds
+        now = monotonic()
+        # The lock itself: the condition's own way to it takes twice as long.
+        with self._lock:
+            if len(self._since) < self.threads - 1:
+                own.seconds = None
+            elif self._stuck(now):
+                REFUSED.inc("database")
+                raise Busy
+            else:
+                own.seconds = PROMPT_SECONDS
+            self._since[threading.get_ident()] = now
+        own.depth = 1
+        return own.seconds
+
+    def end_question(self) -> None:
+        """Note that the database has answered."""
+        own = self._own
+        own.depth -= 1
+        if not own.depth and self._since.pop(threading.get_ident(), None) is not None:
+            own.seconds = None
+
+    @contextmanager
+    def slow(self, kind: str) -> Iterator[None]:
+        """Do something that takes long by nature; raises Busy when too many others do."""
+        if not self.threads or self._own.depth:
+            yield
+            return
+        ident = threading.get_ident()
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._has_room(kind), self._patience()):
+                REFUSED.inc(kind)
+                raise Busy
+            self._kinds[kind] += 1
+            self._since[ident] = monotonic()
+        self._own.depth = 1
+        try:
+            yield
+        finally:
+            self._own.depth = 0
+            with self._changed:
+                self._kinds[kind] -= 1
+                self._since.pop(ident, None)
+                self._changed.notify()
+
+    def _has_room(self, kind: str) -> bool:
+        return self._kinds[kind] < max(1, self.threads // 2) and len(self._since) < self.threads - 1
+
+    def _patience(self) -> float:
+        # Who waits here holds a thread as well.
+        return PROMPT_SECONDS if len(self._since) < self.threads - 1 else 0.0
+
+    def _stuck(self, now: float) -> bool:
+        """Say whether all threads but the last have waited for long."""
+        waiting = sum(now - since > PROMPT_SECONDS for since in self._since.values())
+        return waiting >= self.threads - 1
+
+
+bulkheads = Bulkheads()
+
+
+def _stand_back() -> None:
+    """Let those that answer polls go first on this machine's cores (on Linux a thread's own)."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
+
+
+_hashing = ThreadPoolExecutor(1, "hashing", initializer=_stand_back)
+
+
+def hashed(work: Callable[[], T]) -> T:
+    """Hash a password: in a web server one at a time in each worker; raises Busy."""
+    if not bulkheads.threads:
+        return work()
+    with bulkheads.slow("hashing"):
+        return _hashing.submit(work).result()
