@@ -3,8 +3,10 @@
 import time
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import now
 
 from archive import backup as backups
 from archive import store
@@ -23,7 +25,7 @@ from archive.tests.world import (
 )
 from common.cache import cache
 from common.tests.servers import paused_cache
-from messaging.models import Message
+from messaging.models import Chat, Message
 from tests.core.people import Person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -263,3 +265,44 @@ def test_what_one_user_read_is_not_shown_to_another(people):
     for person in (*people, *people):
         assert told(person, chat_id) == before[person.id]
     cache.execute("FLUSHDB")
+
+
+def test_a_first_poll_does_without_what_is_lost_and_pages_say_so(people):
+    ada, bob = people
+    chat_id = talk(ada, bob, every(20, 12))
+    backups.backup()
+    cut_rows(chat_id, 8)
+    cursor = bob.poll(limit=2)["cursor"]
+    # Of the hours from 3 to 6 the second is lost: messages 4 to 6.
+    store.patient.client.delete_object(
+        Bucket=settings.S3_BUCKET, Key=f"{bob.id}/2026/007/04/{chat_id}"
+    )
+    cache.execute("FLUSHDB")
+    device = Person.again(bob)
+    (chat,) = device.poll()["chats"]
+    assert (chat["start"], chat["end"]) == (1, 12)
+    assert [message["seq"] for message in chat["messages"]] == [7, 8, 9, 10, 11, 12]
+    response = bob.client.get(f"/chats/{chat_id}/messages/?before=7")
+    assert response.status_code == 503
+    assert response.json()["errors"][0]["code"] == "archive_unavailable"
+    ada.say(bob, "news")
+    assert device.drain() == ["news"]
+    # One that was cut goes on with what there is.
+    assert bob.post("/get_messages", cursor=cursor).status_code == 200
+
+
+def test_a_chat_of_which_all_is_lost_is_named_in_a_first_poll(people):
+    ada, bob = people
+    chat_id = talk(ada, bob, every(1, 3))
+    eve = Person("eve")
+    eve.say(bob, "still there")
+    backups.backup()
+    cut_rows(chat_id, 4)
+    store.patient.client.delete_object(
+        Bucket=settings.S3_BUCKET, Key=f"{bob.id}/2026/007/03/{chat_id}"
+    )
+    Chat.objects.filter(pk=chat_id).update(last_at=now())
+    answer = bob.post("/get_messages").json()
+    shown = {chat["chat_id"]: len(chat["messages"]) for chat in answer["chats"]}
+    assert shown.pop(str(chat_id)) == 0
+    assert list(shown.values()) == [1]
