@@ -632,6 +632,14 @@ WEB_DRAIN_SECONDS = _number(
     "How long a web server that is to stop goes on answering, its socket removed, so that a proxy "
     "sends what is new elsewhere.",
 )
+WEB_READER_SECONDS = _number(
+    _P,
+    "WEB_READER_SECONDS",
+    30,
+    "seconds",
+    "How long a client may take nothing of its answer before its connection is cut, where the web "
+    "server listens on HOST and PORT, on Linux; 0 is for ever. Behind a proxy that is the proxy's.",
+)
 WEB_GRACE_SECONDS = _number(
     _P,
     "WEB_GRACE_SECONDS",

@@ -34,6 +34,24 @@ class WebServer(MPServer):
     """Granian, which stops taking before it stops answering."""
 
     drain_seconds = 0.0
+    reader_seconds = 0
+
+    def _init_shared_socket(self) -> None:
+        """Listen so that the kernel cuts a connection whose reader takes nothing for long.
+
+        Connections inherit that from the socket that took them, so the workers share one.
+        """
+        super()._init_shared_socket()  # type: ignore[no-untyped-call]
+        if self.bind_uds is not None or not self.reader_seconds or sys.platform != "linux":
+            return
+        listener: Any = self._ssp
+        self._shd = listener.build()
+        self._sfd = self._shd.get_fd()
+        self._ssp = None
+        self._sso = socket.socket(fileno=self._sfd)
+        self._sso.set_inheritable(True)
+        millis = self.reader_seconds * 1000
+        self._sso.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, millis)
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Have new requests go elsewhere, wait for those on their way here, then stop."""
@@ -70,6 +88,7 @@ def make_server(env: Env) -> WebServer:
         arguments |= {"address": options.HOST.read(env), "port": options.PORT.read(env)}
     server = WebServer("config.wsgi:application", **arguments)
     server.drain_seconds = options.WEB_DRAIN_SECONDS.read(env)
+    server.reader_seconds = options.WEB_READER_SECONDS.read(env)
     return server
 
 
