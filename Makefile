@@ -30,7 +30,7 @@ COLD := tests/contract/test_cold_commands.py tests/contract/test_hour_objects.py
 LONG := $(COLD) tests/past tests/production tests/faults/test_alerts_when_parts_stop.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench proofs proofs-cold bench-against test test-browser soak long-chat months admin-scale lint audit sbom image format requirements clean usable
+.PHONY: help install run demo bench proofs proofs-cold bench-against test test-browser soak fill long-chat months admin-scale lint audit sbom image format requirements clean usable
 
 help: ## List what can be done
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -81,6 +81,9 @@ long-chat: $(DEV) ## Take a chat of a million messages through cold storage; LON
 
 soak: $(DEV) ## Write and poll for minutes while parts fail; SOAK_SECONDS=120 of each fault
 	@SOAK_SECONDS=$${SOAK_SECONDS:-60} $(PY) -m pytest -m soak -s tests/faults $(ARGS)
+
+fill: $(DEV) ## Have eight accounts fill the cache for FILL_SECONDS (1200) while others go on
+	@FILL_SECONDS=$${FILL_SECONDS:-1200} $(PY) -m pytest -s tests/faults/test_filling_the_cache.py $(ARGS)
 
 months: $(DEV) ## Live through months of a service: filled, archived, purged, damaged, lost and restored
 	@MONTHS=long $(PY) -m pytest -s tests/past $(ARGS)

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from rest_framework.exceptions import AuthenticationFailed
 
 from accounts import names, selectors, tokens
@@ -136,6 +136,7 @@ def login(*, username: str, password: str) -> Admission:
         locked = User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True)
         if not locked.exists():
             raise WrongCredentials
+        _end_least_used(user)
         return Admission(user, _issue(user))
 
 
@@ -214,6 +215,18 @@ def _save_new(user: User) -> None:
             user.save(force_insert=True)
     except IntegrityError as error:
         raise UsernameTaken from error
+
+
+def _end_least_used(user: User) -> None:
+    """Make room for one more token: revoke those beyond the bound that were used longest ago.
+
+    Nobody is refused for it: who logs in at each run of a program and never out can't know better.
+    """
+    live = Token.objects.filter(user=user, revoked_at__isnull=True)
+    latest = live.order_by(Coalesce("last_used_at", "created_at").desc(), "-pk")
+    beyond = list(latest.values_list("pk", flat=True)[settings.TOKENS_PER_USER - 1 :])
+    if beyond:
+        revoke(Token.objects.filter(pk__in=beyond))
 
 
 def _issue(user: User) -> str:

@@ -79,7 +79,10 @@ class RegisterView(OpenVerb):
     )
 )
 class LoginView(OpenVerb):
-    """Get a new token for a username and a password. Tokens issued before stay valid."""
+    """Get a new token for a username and a password. Tokens issued before stay valid.
+
+    A user has 100 at most: one more ends the one that was used longest ago.
+    """
 
     serializer_class = LoginSerializer
     sample = {"username": "ada", "password": "a long sentence"}  # nosec B105 # the documentation's sample, of nobody

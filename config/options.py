@@ -495,8 +495,22 @@ FANOUT_MAX_MEMBERS = _number(
 TOKEN_LIFETIME_DAYS = _number(
     _M, "TOKEN_LIFETIME_DAYS", 0, "days", "A token ends this long after login; 0 for never."
 )
+TOKENS_PER_USER = _number(
+    _M,
+    "TOKENS_PER_USER",
+    100,
+    "tokens",
+    "The most tokens of one user: a login beyond ends the one that was used longest ago.",
+)
 
 _R = "Moderation"
+OPEN_REPORTS_PER_USER = _number(
+    _R,
+    "OPEN_REPORTS_PER_USER",
+    100,
+    "reports",
+    "The most reports of one user that wait for a decision.",
+)
 REPORT_TEXT_DAYS = _number(
     _R,
     "REPORT_TEXT_DAYS",

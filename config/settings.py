@@ -79,6 +79,8 @@ try:
     MESSAGE_MAX_CHARS = options.MESSAGE_MAX_CHARS.read(env)
     FANOUT_MAX_MEMBERS = options.FANOUT_MAX_MEMBERS.read(env)
     TOKEN_LIFETIME_DAYS = options.TOKEN_LIFETIME_DAYS.read(env)
+    TOKENS_PER_USER = options.TOKENS_PER_USER.read(env)
+    OPEN_REPORTS_PER_USER = options.OPEN_REPORTS_PER_USER.read(env)
     REPORT_TEXT_DAYS = options.REPORT_TEXT_DAYS.read(env)
     BREAK_GLASS_MINUTES = options.BREAK_GLASS_MINUTES.read(env)
 

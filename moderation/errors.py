@@ -13,6 +13,15 @@ class SelfReport(Refusal):
     field = "user_id"
 
 
+class TooManyOpenReports(Conflict):
+    """Moderators have not decided on many reports of this user yet: more would help nobody."""
+
+    default_code = "too_many_open_reports"
+    default_detail = (
+        "Moderators have not yet answered many of your reports. Report more when they have."
+    )
+
+
 class NotReportable(Refusal):
     """What a group's log says by itself, or a text that is gone."""
 

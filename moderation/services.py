@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -13,7 +14,7 @@ from common.errors import NotFound
 from messaging import history
 from messaging.models import Message
 from messaging.wire import from_micros
-from moderation.errors import NotReportable, SelfReport
+from moderation.errors import NotReportable, SelfReport, TooManyOpenReports
 from moderation.models import LIVE, Case, Kind, Report
 from moderation.reading import fields_of
 
@@ -47,7 +48,7 @@ def report_message(
     """Report a message; return the report and whether it is new.
 
     A message is reported once by one user, for ever: it does not change. Raises NotFound for what
-    the reporter can't see, NotReportable, SelfReport.
+    the reporter can't see, NotReportable, SelfReport, TooManyOpenReports.
     """
     try:
         view = history.view(chat_id, reporter_id)
@@ -81,12 +82,19 @@ def report_user(
     """Report a user; return the report and whether it is new.
 
     Whoever has reported them already, and has no answer yet, has the same report again. Raises
-    NotFound, SelfReport.
+    NotFound, SelfReport, TooManyOpenReports.
     """
     user = user_by_id(user_id, field="user_id")
     if user.pk == reporter_id:
         raise SelfReport
     return _report(_Said(reporter_id, reason, comment), _Subject(Kind.USER, user.pk))
+
+
+def _check_open(reporter_id: UUID) -> None:
+    """Raise TooManyOpenReports where a user has as many undecided reports as one may have."""
+    open_ = Report.objects.filter(reporter=reporter_id, case__state__in=LIVE).count()
+    if open_ >= settings.OPEN_REPORTS_PER_USER:
+        raise TooManyOpenReports
 
 
 def _report(said: _Said, subject: _Subject) -> tuple[Report, bool]:
@@ -110,6 +118,12 @@ def _add(said: _Said, subject: _Subject) -> tuple[Report, bool]:
     )
     # Whoever decides holds the row too: the report is in the case before that, or opens another.
     case = of_it.select_for_update(no_key=True).filter(state__in=LIVE).first()
+    if case is not None:
+        standing = Report.objects.filter(case=case, reporter=said.reporter_id).first()
+        if standing is not None:
+            standing.case = case
+            return standing, False
+    _check_open(said.reporter_id)
     if case is None:
         case = Case.objects.create(
             kind=subject.kind,
@@ -119,11 +133,6 @@ def _add(said: _Said, subject: _Subject) -> tuple[Report, bool]:
             text=subject.text,
             sent_at=subject.sent_at,
         )
-    else:
-        standing = Report.objects.filter(case=case, reporter=said.reporter_id).first()
-        if standing is not None:
-            standing.case = case
-            return standing, False
     report = Report.objects.create(
         case=case, reporter_id=said.reporter_id, reason=said.reason, comment=said.comment
     )

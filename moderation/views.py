@@ -14,7 +14,7 @@ from common.samples import BOB, CHAT
 from common.schema import refusal
 from common.views import Reconnecting, Verb, caller_id
 from moderation import selectors, services
-from moderation.errors import NotReportable, SelfReport
+from moderation.errors import NotReportable, SelfReport, TooManyOpenReports
 from moderation.models import Report
 from moderation.serializers import (
     ReportMessageSerializer,
@@ -36,6 +36,7 @@ def _answer(found: tuple[Report, bool]) -> tuple[int, Any]:
             200: OpenApiResponse(ReportSerializer, "You had reported it already."),
             400: refusal(SelfReport, NotReportable, invalid=True),
             404: refusal(NotFound, about="No such message, or none that you may see."),
+            409: refusal(TooManyOpenReports),
             503: refusal(Unavailable),
         },
     )
@@ -62,6 +63,7 @@ class ReportMessageView(Verb):
             200: OpenApiResponse(ReportSerializer, "You had, and nobody has decided yet."),
             400: refusal(SelfReport, invalid=True),
             404: refusal(NotFound, about="No such user."),
+            409: refusal(TooManyOpenReports),
         },
     )
 )

@@ -7,7 +7,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 from django.utils import timezone
 
-from accounts import services
+from accounts import services, tokens
 from accounts.models import Token
 from accounts.tests.factories import PASSWORD, client_of, fault, make_user
 from audit.actors import process
@@ -37,9 +37,26 @@ def test_the_name_may_be_in_any_case_and_form(anyone, name):
 
 def test_each_login_is_one_more_token(anyone):
     make_user("ada", password=PASSWORD)
-    tokens = {login(anyone).json()["token"] for _ in range(3)}
-    assert len(tokens) == 3
-    assert all(client_of(token=one).get("/users/me/").status_code == 200 for one in tokens)
+    given = {login(anyone).json()["token"] for _ in range(3)}
+    assert len(given) == 3
+    assert all(client_of(token=one).get("/users/me/").status_code == 200 for one in given)
+
+
+def test_a_user_has_so_many_tokens_and_the_one_used_longest_ago_goes(anyone, settings):
+    settings.TOKENS_PER_USER = 3
+    user, bob = make_user("ada", password=PASSWORD), make_user("bob")
+    of_bob = services._issue(bob)
+    first, second, third = (services._issue(user) for _ in range(3))
+    now = timezone.now()
+    for minutes, token in ((1, first), (9, second)):
+        Token.objects.filter(digest=tokens.digest(token)).update(
+            last_used_at=now - timedelta(minutes=minutes), created_at=now - timedelta(hours=1)
+        )
+    fourth = login(anyone).json()["token"]
+    live = Token.objects.filter(revoked_at=None)
+    of_ada = {bytes(token.digest) for token in live.filter(user=user)}
+    assert of_ada == {tokens.digest(token) for token in (first, third, fourth)}
+    assert bytes(live.get(user=bob).digest) == tokens.digest(of_bob)
 
 
 def refused_logins():

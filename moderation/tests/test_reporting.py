@@ -218,6 +218,22 @@ def test_one_s_own_reports_are_listed_latest_first_with_their_state_and_no_moder
     assert len(ann.client.get("/reports/").json()["results"]) == 2
 
 
+def test_so_many_reports_of_one_user_wait_for_a_decision(ann, ben, chat, mod, settings):
+    settings.OPEN_REPORTS_PER_USER = 2
+    others = [Person() for _ in range(3)]
+    first = report_user(ann, others[0].id).json()
+    assert report(ann, chat).status_code == 201
+    refused = report_user(ann, others[1].id)
+    assert fault(refused) == (409, "too_many_open_reports", None)
+    assert report(ben, chat, seq=1).status_code == 201, "another's are their own"
+    assert report(ann, chat).status_code == 200, "the same once more is no new one"
+    assert Case.objects.filter(user=others[1].id).count() == 0
+    case = Case.objects.get(user=first["user_id"])
+    cases.dismiss_case(case_id=case.pk, note="no", by=mod)
+    assert report_user(ann, others[1].id).status_code == 201
+    assert report_user(ann, others[2].id).status_code == 409
+
+
 def test_the_reported_learns_nothing(ann, ben, chat):
     before = {path: ben.client.get(path).content for path in ("/chats/", "/users/me/", "/blocks/")}
     ben.drain()
