@@ -44,9 +44,9 @@ class WebServer(MPServer):
         super()._init_shared_socket()  # type: ignore[no-untyped-call]
         if self.bind_uds is not None or not self.reader_seconds or sys.platform != "linux":
             return
-        listener: Any = self._ssp
-        self._shd = listener.build()
-        self._sfd = self._shd.get_fd()
+        specification: Any = self._ssp
+        listener = specification.build()
+        self._shd, self._sfd = listener, listener.get_fd()
         self._ssp = None
         self._sso = socket.socket(fileno=self._sfd)
         self._sso.set_inheritable(True)
