@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
@@ -24,6 +24,8 @@ from botocore.response import StreamingBody
 from botocore.utils import get_environ_proxies
 from django.conf import settings
 from urllib3.exceptions import HTTPError
+
+from common.errors import ArchiveUnavailable
 
 META = "x-amz-meta-"
 _NEEDED = ("ETag", "Content-Length")
@@ -108,6 +110,19 @@ class Direct:
         """Write an object; return its ETag, None when the client is to be asked."""
         found = self._send("PUT", key, headers, body)
         return None if found is None else str(found.headers["ETag"])
+
+    def signed_url(self, key: str, seconds: int) -> str:
+        """Return a URL by which an object can be read for so long; raises ArchiveUnavailable."""
+        try:
+            self.warm()
+        except BotoCoreError as error:
+            raise ArchiveUnavailable from error
+        if self._credentials is None:
+            raise ArchiveUnavailable
+        request = AWSRequest("GET", f"{self._base}/{quote(key, safe='/~')}")
+        who = self._credentials.get_frozen_credentials()
+        S3SigV4QueryAuth(who, "s3", settings.S3_REGION, expires=seconds).add_auth(request)
+        return str(request.url)
 
     def _send(self, method: str, key: str, headers: Mapping[str, str], body: bytes | None) -> Any:
         try:

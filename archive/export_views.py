@@ -1,12 +1,14 @@
 """The routes of a personal export: ask for one, see how far it is, download it."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
@@ -15,6 +17,7 @@ from rest_framework.response import Response
 
 from accounts.serializers import NothingSerializer
 from archive import export
+from archive.downloads import DownloadsBusy, File, hand_over, send_chunks
 from archive.models import Export
 from archive.selectors import exports_of
 from archive.serializers import ExportSerializer
@@ -107,39 +110,50 @@ class ExportViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSet
             (200, export.CONTENT_TYPE): OpenApiResponse(bytes, "The ZIP."),
             404: refusal(NotFound, about="You have no such export, or its file is gone."),
             409: refusal(NotReady),
-            503: refusal(ArchiveUnavailable),
+            503: refusal(ArchiveUnavailable, DownloadsBusy),
         },
     )
     @action(detail=True)
-    def download(self, request: Request, pk: str) -> StreamingHttpResponse:
-        """Return one of your exports as a ZIP, streamed."""
+    def download(self, request: Request, pk: str) -> HttpResponseBase:
+        """Return one of your exports as a ZIP."""
         found = self._found(pk)
         if found.state != Export.State.READY:
             raise NotReady
-        answer = StreamingHttpResponse(chunks_of(found), content_type=export.CONTENT_TYPE)
-        # What breaks off midway is seen by its length, other bytes by the digest or the ZIP's own.
-        answer["Content-Length"] = str(found.size)
-        name = f"strata-{found.asked_at:%Y-%m-%d}.zip"
-        answer["Content-Disposition"] = f'attachment; filename="{name}"'
-        return answer
+        return sent(found)
 
 
-def chunks_of(found: Export) -> Iterator[bytes]:
-    """Return a ready export's bytes as they come from the bucket, once the first are there.
+def sent(found: Export) -> HttpResponseBase:
+    """Answer with a ready export, by nginx where it stands before us.
 
-    Raises ArchiveUnavailable, NotFound when its object is gone.
+    Raises ArchiveUnavailable, DownloadsBusy, NotFound when its object is gone.
     """
     # Here, as boto3 takes 17 MB that a worker which never reads the archive need not have.
     from archive import store  # noqa: PLC0415
 
+    name = f"strata-{found.asked_at:%Y-%m-%d}.zip"
+    headers = {
+        "Content-Type": export.CONTENT_TYPE,
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
+    # What breaks off midway is seen by its length, other bytes by the digest or the ZIP's own.
+    what = File(export.key_of_export(found.user_id, found.pk), "", found.size or 0, headers)
     store.brisk.check_awake()
     try:
-        chunks = store.brisk.get(export.key_of_export(found.user_id, found.pk)).chunks
-        first = next(chunks, b"")
+        if settings.DOWNLOADS_BY_PROXY:
+            etag = store.brisk.etag(what.key)
+            return hand_over(what._replace(etag=etag), user_id=found.user_id)
+        return send_chunks(partial(_begun, what.key), what, user_id=found.user_id)
     except store.Missing:
         export.lost(export=found)
         raise NotFound("The file of this export is gone. Ask for a new one.") from None
     except store.ArchiveUnavailable:
         store.brisk.failed()
         raise
-    return chain([first], chunks)
+
+
+def _begun(key: str) -> Iterator[bytes]:
+    """Return an object's bytes once the first are there; raises Missing, ArchiveUnavailable."""
+    from archive import store  # noqa: PLC0415
+
+    chunks = store.brisk.get(key).chunks
+    return chain([next(chunks, b"")], chunks)

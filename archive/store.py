@@ -109,6 +109,14 @@ class Store:
             raise _meaning(error) from error
         return Found(found["Metadata"], found["ETag"], found["ContentLength"], _read(found["Body"]))
 
+    def etag(self, key: str) -> str:
+        """Return an object's ETag; raises Missing, ArchiveUnavailable."""
+        try:
+            found = self.client.head_object(Bucket=settings.S3_BUCKET, Key=key)
+        except FAILURES as error:
+            raise _meaning(error) from error
+        return found["ETag"]
+
     def read(self, key: str, take: Callable[[Found], T]) -> T:
         """Read an object by what takes it, and again where it breaks off or comes out wrong.
 

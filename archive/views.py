@@ -6,13 +6,14 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from django.db.models import QuerySet
-from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import mixins, viewsets
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from archive.downloads import DownloadsBusy, File, send_held
 from archive.hours import Damaged, hour_from, key_of, plain_chunks
 from archive.models import HourObject
 from archive.selectors import objects_of
@@ -82,12 +83,12 @@ class ArchiveViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSe
         responses={
             (200, CONTENT_TYPE): OpenApiResponse(bytes, "One message a line, gzip'ed on the way."),
             404: refusal(NotFound, about="You have no such object."),
-            503: refusal(ArchiveUnavailable),
+            503: refusal(ArchiveUnavailable, DownloadsBusy),
         },
     )
     def download(
         self, request: Request, year: int, day: int, hour: int, chat_id: str
-    ) -> StreamingHttpResponse:
+    ) -> HttpResponseBase:
         """Return one of your objects, whole."""
         chat = parse_id(chat_id)
         try:
@@ -98,14 +99,14 @@ class ArchiveViewSet(Reconnecting, mixins.ListModelMixin, viewsets.GenericViewSe
             raise NotFound from error
         if chat is None or found is None:
             raise NotFound
-        file = fetched(found)
-        answer = StreamingHttpResponse(_chunks(file), content_type=CONTENT_TYPE)
-        answer["Content-Encoding"] = "gzip"
-        answer["Content-Disposition"] = f'attachment; filename="{year}-{day:03}-{hour:02}.ndjson"'
-        return answer
+        file, what = fetched(found)
+        what.headers["Content-Disposition"] = (
+            f'attachment; filename="{year}-{day:03}-{hour:02}.ndjson"'
+        )
+        return send_held(file, what, user_id=caller_id(request))
 
 
-def fetched(entry: HourObject) -> IO[bytes]:
+def fetched(entry: HourObject) -> tuple[IO[bytes], File]:
     """Return an object's bytes after comparing their digest; raises ArchiveUnavailable.
 
     A read that breaks off is tried once more, as for a page.
@@ -134,16 +135,19 @@ def _read_whole(entry: HourObject) -> IO[bytes]:
     raise store.ArchiveUnavailable
 
 
-def _whole(entry: HourObject) -> IO[bytes]:
+def _whole(entry: HourObject) -> tuple[IO[bytes], File]:
     """Read an object into a file; raises Missing, Damaged, ArchiveUnavailable."""
     from archive import store  # noqa: PLC0415
 
     key = key_of(entry.user_id, hour_from(entry.segment.hour), entry.segment.chat_id)
     file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when sent
     sha = hashlib.sha256()
+    etag = ""
 
     def kept() -> Iterator[bytes]:
+        nonlocal etag
         found = store.brisk.get(key)
+        etag = found.etag
         if found.size > 2 * entry.size + IN_MEMORY_BYTES:
             raise Damaged(f"{key} is larger than what was written")
         for chunk in found.chunks:
@@ -155,11 +159,7 @@ def _whole(entry: HourObject) -> IO[bytes]:
     digests = {bytes(digest) for digest in (entry.sha256, entry.next_sha256) if digest}
     if sha.digest() not in digests:
         raise Damaged(f"{key} is not what was written")
+    size = file.tell()
     file.seek(0)
-    return file
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(64 * 1024):
-            yield chunk
+    headers = {"Content-Type": CONTENT_TYPE, "Content-Encoding": "gzip"}
+    return file, File(key, etag, size, headers)

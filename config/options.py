@@ -320,6 +320,13 @@ PROXY_INSIDE_LISTEN = _text(
     "",
     "Where Prometheus gets each web server's own figures, `/web-1/metrics`: `127.0.0.1:9180`.",
 )
+DOWNLOADS_BY_PROXY = _flag(
+    _F,
+    "DOWNLOADS_BY_PROXY",
+    False,
+    "Have nginx get exports and large objects of the archive from the bucket; only behind "
+    "`ops/nginx.conf`, which knows how.",
+)
 PROXY_CONNECTIONS = _number(
     _F, "PROXY_CONNECTIONS", 16_384, "connections", "The most that each process of nginx holds."
 )
@@ -575,6 +582,20 @@ LIMIT_REPORTS_PER_HOUR = _number(_L, "LIMIT_REPORTS_PER_HOUR", 30, "a user", "Re
 LIMIT_EXPORTS_PER_DAY = _number(_L, "LIMIT_EXPORTS_PER_DAY", 10, "a user", "Exports.")
 LIMIT_DOWNLOADS_PER_MINUTE = _number(
     _L, "LIMIT_DOWNLOADS_PER_MINUTE", 120, "a user", "Downloads of the archive and of exports."
+)
+DOWNLOADS_PER_USER = _number(
+    _L,
+    "DOWNLOADS_PER_USER",
+    4,
+    "a user",
+    "Downloads at a time; more are refused.",
+)
+DOWNLOAD_THREADS = _number(
+    _L,
+    "DOWNLOAD_THREADS",
+    2,
+    "threads",
+    "How many threads of each web worker may send downloads at a time, where nginx does not.",
 )
 LIMIT_VISITS_PER_MINUTE = _number(
     _L, "LIMIT_VISITS_PER_MINUTE", 120, "an address", "Pages that are open to all."

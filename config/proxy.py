@@ -15,6 +15,7 @@ import os
 import re
 import resource
 import shutil
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,6 +36,20 @@ INSIDE: Final = (
     "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
     "::1/128", "fc00::/7", "fe80::/10",
 )  # fmt: skip
+# What the bucket says of an object that is no reader's business, or that the web server has said.
+HIDDEN: Final = (
+    "Content-Type", "Content-Disposition", "Content-Encoding", "Content-Language", "Cache-Control",
+    "Expires", "ETag", "Last-Modified", "Accept-Ranges", "Vary", "Set-Cookie", "Location", "Link",
+    "Access-Control-Allow-Origin", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods",
+    "Access-Control-Expose-Headers", "Access-Control-Allow-Credentials", "Access-Control-Max-Age",
+    "X-Amz-Request-Id", "X-Amz-Id-2", "X-Amz-Version-Id", "X-Amz-Server-Side-Encryption",
+    "X-Amz-Expiration", "X-Amz-Tagging-Count", "X-Amz-Storage-Class", "X-Amz-Replication-Status",
+    "X-Amz-Meta-First-Seq", "X-Amz-Meta-Last-Seq", "X-Amz-Meta-Count", "X-Amz-Meta-Sha256",
+    "X-Amz-Meta-Generation", "X-Amz-Meta-Signature", "X-Amz-Checksum-Crc32",
+    "X-Amz-Checksum-Crc64nvme", "X-Amz-Checksum-Type", "X-Amz-Checksum-Sha256",
+)  # fmt: skip
+# The authorities that Debian and Alpine trust; AWS_CA_BUNDLE names others, as for the web servers.
+AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 MOST_WORKERS: Final = 4
 RETRY_AFTER_SECONDS: Final = 2
 # Each request has a connection on both sides, and perhaps a file.
@@ -62,6 +77,9 @@ ERRORS: Final = (
     _error("413", "body_too_large", 413, "This body is larger than a request's may be."),
     _error("414", "uri_too_long", 414, "This path and query are longer than a request's may be."),
     _error("494", "headers_too_large", 431, "These headers are larger than a request's may be."),
+    # Of places below: what is asked for there, and how often.
+    _error("", "archive_unavailable", 503, "This file can't be read for a moment. Try again.", "2"),
+    _error("", "downloads_busy", 503, "Too many downloads are under way. Finish yours first.", "5"),
     _error(
         "500 502 503 504",
         "unavailable",
@@ -121,6 +139,8 @@ def _values(env: Env) -> dict[str, Any]:
         "workers": min(MOST_WORKERS, os.cpu_count() or 1),
         "connections": connections,
         "files": connections * FILES_PER_CONNECTION + FILES_BESIDE,
+        "downloads": options.DOWNLOADS_PER_USER.read(env),
+        "authorities": _authorities(env),
         "stop_seconds": options.PROXY_GRACE_SECONDS.read(env),
         "client_seconds": options.PROXY_CLIENT_SECONDS.read(env),
         "send_seconds": options.PROXY_SEND_SECONDS.read(env),
@@ -148,7 +168,16 @@ def _values(env: Env) -> dict[str, Any]:
             if text and not _WORD.fullmatch(text):
                 raise EnvError(f"{text!r} can't stand in nginx's configuration ({name})")
     not_found = next(error["body"] for error in ERRORS if error["name"] == "not_found")
+    values["hidden"] = HIDDEN
     return {**values, "errors": ERRORS, "not_found": not_found}
+
+
+def _authorities(env: Env) -> str:
+    """Return the file of the authorities that may vouch for the bucket, where it comes by TLS."""
+    if options.S3_ENDPOINT_URL.read(env).startswith("http:"):
+        return ""
+    known = (os.environ.get("AWS_CA_BUNDLE"), AUTHORITIES, ssl.get_default_verify_paths().cafile)
+    return next((one for one in known if one and Path(one).is_file()), "")
 
 
 def _networks(option: options.Option[list[str]], env: Env) -> list[str]:

@@ -2,10 +2,11 @@
 
 import gzip
 
+import httpx
 import pytest
 
 from archive import backup as backups
-from archive import store
+from archive import downloads, store
 from archive.tests.world import every, moment, overwrite, read, talk
 from tests.core.people import Person
 
@@ -32,7 +33,7 @@ def test_it_lists_and_downloads(chat):
     response = ada.client.get(f"/archive/{entry['path']}")
     assert response.status_code == 200
     assert response["Content-Type"] == "application/x-ndjson"
-    body = b"".join(response.streaming_content)
+    body = response.content
     assert gzip.decompress(body) == read(f"{ada.id}/2026/007/04/{chat_id}")["plain"]
 
 
@@ -74,6 +75,44 @@ def test_a_wrong_object_is_not_given_out(chat):
     assert ada.client.get(f"/archive/2026/007/04/{chat_id}/").status_code == 503
     store.patient.delete([key])
     assert ada.client.get(f"/archive/2026/007/04/{chat_id}/").status_code == 503
+
+
+def test_a_large_one_is_handed_over_as_it_was_when_it_was_right(chat, settings, monkeypatch):
+    """nginx asks the bucket for just that object, and gets no other one in its place."""
+    settings.DOWNLOADS_BY_PROXY = True
+    monkeypatch.setattr(downloads, "WHOLE_BYTES", 0)
+    ada, bob, chat_id = chat
+    key, other = (f"{person.id}/2026/007/04/{chat_id}" for person in (ada, bob))
+    answer = ada.client.get(f"/archive/2026/007/04/{chat_id}/")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["X-Accel-Redirect"] == "/_object"
+    assert answer["X-Object-User"] == str(ada.id)
+    assert answer["X-Object-Encoding"] == "gzip"
+    asked = {"Host": answer["X-Object-Host"], "If-Match": answer["X-Object-ETag"]}
+    got = httpx.get(answer["X-Object-URL"], headers=asked)
+    assert got.status_code == 200
+    assert got.content == read(key)["plain"]
+    overwrite(key, read(other)["raw"])
+    assert httpx.get(answer["X-Object-URL"], headers=asked).status_code == 412
+
+
+def test_a_large_one_goes_by_a_few_threads_where_no_nginx_of_ours_is(chat, settings, monkeypatch):
+    settings.DOWNLOAD_THREADS, settings.DOWNLOADS_PER_USER = 3, 2
+    monkeypatch.setattr(downloads, "WHOLE_BYTES", 0)
+    ada, bob, chat_id = chat
+    path = f"/archive/2026/007/04/{chat_id}/"
+    begun = [ada.client.get(path), ada.client.get(path)]
+    assert [answer.status_code for answer in begun] == [200, 200]
+    refused = ada.client.get(path)
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (503, "downloads_busy")
+    assert refused["Retry-After"].isdigit()
+    begun.append(bob.client.get(path))
+    assert begun[2].status_code == 200
+    assert bob.client.get(path).status_code == 503
+    # Read to its end, and given up: either gives the thread back.
+    assert gzip.decompress(b"".join(begun[0].streaming_content))
+    begun[1].close()
+    assert [person.client.get(path).status_code for person in (ada, bob)] == [200, 200]
 
 
 def test_a_refusal_is_json_for_who_asks_for_lines_too(chat):

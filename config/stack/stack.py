@@ -115,6 +115,7 @@ class Stack:
             "DATA_DIR": str(self._folder.path),
             # nginx alone says who asks; whom it believes about that says PROXY_TRUSTED.
             "TRUSTED_PROXIES": "1",
+            "DOWNLOADS_BY_PROXY": "true",
         }
         for server in servers:
             environment |= server.environment()

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+import psutil
 
 from config.options import BASE_DIR
 from config.proxy import wheel
@@ -64,6 +65,16 @@ class Nginx:
     ) -> None:
         assert self._process is not None
         self._process.kill()
+
+    def clients(self) -> set[int]:
+        """Return the ports that its clients have on their side."""
+        assert self._process is not None
+        return {
+            connection.raddr.port
+            for process in self._process.family()
+            for connection in process.net_connections("tcp")
+            if connection.status == psutil.CONN_ESTABLISHED
+        }
 
     def client(self, **options: object) -> httpx.Client:
         """Return a client of it."""
