@@ -9,8 +9,10 @@ class ArchiveConfig(AppConfig):
     name = "archive"
 
     def ready(self) -> None:
-        """Have the check of the audit log ask the bucket what it was told of the log."""
-        from archive import anchors  # noqa: PLC0415 models load after this module
+        """Have the check of the audit log and the sweeper ask the bucket what it was told."""
+        from archive import anchors, bucket_mark  # noqa: PLC0415 models load after this module
         from audit.anchors import offer  # noqa: PLC0415
+        from messaging.database_mark import Keeper, keepers  # noqa: PLC0415
 
         offer(anchors.seen)
+        keepers.append(Keeper(bucket_mark.read, bucket_mark.write))

@@ -12,14 +12,20 @@ from django.db.models.functions import Now
 
 from archive import anchors, checking, erase, snapshot
 from archive.chat_backup import Progress, backup_chat
-from archive.hours import hour_from, hour_start
+from archive.hours import Damaged, hour_from, hour_start
 from archive.models import BackupRun
 from archive.runs import Shower, Silent, Tally, side_by_side
 from archive.sql import read_sql
 from archive.store import patient
 from archive.writing import Writers, Written
+from common.cache import CacheUnavailable
 from common.database import row, rows
+from common.errors import Unavailable
+from messaging import database_mark
+from messaging.database_mark import Mark
 from messaging.inbox import horizon
+from messaging.sweeper import Sweeper
+from messaging.sweeper_state import read_state
 from messaging.tiers import Chat
 from messaging.wire import to_micros
 
@@ -68,6 +74,8 @@ def backup(
         return {"command": "backup", "dry_run": True, "until": cutoff.isoformat(), **tally.report()}
     if not now:
         wait_for_commits(cutoff)
+    compare_database(tally)
+    begun = read_state().mark
     run = BackupRun.objects.create(until=cutoff)
     writers = Writers(settings.ARCHIVE_THREADS)
     tally.add(chats=0, hours=0, messages=0, objects=0, bytes=0)
@@ -93,6 +101,7 @@ def backup(
             label = hour_from(cutoff - timedelta(microseconds=1))
             snapshot.write(patient, label, again=hour is None)
             anchors.note(patient)
+            keep_mark(begun)
         except snapshot.FAILURES as error:
             tally.fail("the snapshot of users and chats", error)
     finally:
@@ -102,6 +111,26 @@ def backup(
         objects_written=tally.counts["objects"],
     )  # fmt: skip
     return {"command": "backup", "until": cutoff.isoformat(), **tally.report()}
+
+
+def compare_database(tally: Tally) -> None:
+    """See, before anything is written, whether the database has gone back; then act on it.
+
+    The sweeper does so every second or two; a run that comes first does it too.
+    """
+    try:
+        if Sweeper().sweep().went_back:
+            tally.add(went_back=1)
+    except (CacheUnavailable, Unavailable) as error:
+        logger.warning("whether the database has gone back is not known: %s", error)
+
+
+def keep_mark(begun: Mark) -> None:
+    """Tell the bucket how far the database is; raises Damaged where it has gone back meanwhile."""
+    now = read_state().mark
+    if now.identity != begun.identity or now.number < begun.number:
+        raise Damaged("the database is another one than when the run began")
+    database_mark.keep(now)
 
 
 def cutoff_of(hour: int | None, *, now: bool) -> datetime:

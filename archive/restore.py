@@ -13,7 +13,6 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import F
 
 from archive import erase, snapshot
 from archive.catalog import Catalog
@@ -26,7 +25,10 @@ from archive.steps import step
 from archive.store import patient
 from archive.threads import Crew
 from common.database import rows
-from messaging.models import LogState
+from common.errors import Unavailable
+from messaging import database_mark
+from messaging.database_mark import NoMark
+from messaging.epoch import raise_epoch
 
 _USERS = read_sql("restore_users.sql")
 _BLOCKS = read_sql("restore_blocks.sql")
@@ -127,12 +129,22 @@ def restore(
         for unknown in catalog.unlisted():
             tally.fail(f"chat {unknown}", Damaged("it has objects but is in no snapshot"))
     tally.add(erased=erase.honour())
+    seen = _epoch_seen()
     step("restore.honoured")
     with transaction.atomic():
-        LogState.objects.update(epoch=F("epoch") + 1)
+        raise_epoch(beyond=seen)
         rows(_NUMBERS, ())
         step("restore.epoch")
     return {**base, **tally.report()}
+
+
+def _epoch_seen() -> int:
+    """Return the epoch that clients of the lost database had, as far as the bucket knows."""
+    try:
+        kept = database_mark.kept()
+    except (Unavailable, NoMark):
+        return 0
+    return kept.epoch if kept else 0
 
 
 def _accounts_and_chats(selection: Selection, catalog: Catalog, tally: Tally) -> None:

@@ -64,6 +64,8 @@ class Action(models.TextChoices):
     KEY_SHOWN = "key_shown", "showed the archive key"
     KEY_KEPT = "key_kept", "confirmed that the archive key is kept elsewhere"
 
+    DATABASE_WENT_BACK = "database_went_back", "found that the database had gone back in time"
+
     EXPORT_AUDIT = "export_audit", "exported the audit log"
 
 

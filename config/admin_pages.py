@@ -39,6 +39,7 @@ _MENU: list[tuple[str, list[tuple[str, str, str]]]] = [
             ("archive.retentionrun", "auto_delete", "Retention"),
             ("archive.drillrun", "health_and_safety", "Drills"),
             ("archive.archivekey", "key", "Archive keys"),
+            ("messaging.databasereset", "history_toggle_off", "Returns to an older state"),
             ("archive.erasure", "ink_eraser", "Erased messages"),
         ],
     ),

@@ -68,6 +68,12 @@ SERVER = {
     "waiting": Figure("strata_database_lock_waiters", "Backends that wait for a lock."),
     "deadlocks": Figure("strata_database_deadlocks_total", "Deadlocks."),
     "size": Figure("strata_database_size_bytes", "Size of our database on disk."),
+    "resets": Figure(
+        "strata_database_resets_total", "Times that it was found to have gone back in time."
+    ),
+    "reset_at": Figure(
+        "strata_database_reset_timestamp_seconds", "When it was last found to have."
+    ),
 }
 """Column of `sql/server.sql` -> figure."""
 

@@ -23,7 +23,7 @@ from common.database import rows
 from common.deeds import link, tag
 from common.ids import parse_id
 from messaging import panels, search
-from messaging.models import Chat, Membership, Message
+from messaging.models import Chat, DatabaseReset, Membership, Message
 from messaging.sql import read_sql
 
 _SENT_LATELY = read_sql("sent_lately.sql")
@@ -228,3 +228,16 @@ def _chat_of(message: Message) -> Chat | None:
         return message.chat
     except Chat.DoesNotExist:
         return None
+
+
+@admin.register(DatabaseReset)
+class DatabaseResetAdmin(LookAdmin):
+    """Each time that the database was found to have gone back, for the operators."""
+
+    list_display = ("at", "why", "known_until", "number", "seen", "epoch")
+    empty_text = "The database has never been found to have gone back in time."
+
+    @admin.display(description="how it showed")
+    def why(self, reset: DatabaseReset) -> SafeString:
+        """Return how it showed."""
+        return tag(reset.get_cause_display(), "bad")

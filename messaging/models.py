@@ -285,6 +285,36 @@ class DatabaseMark(models.Model):
         return f"mark {self.number}"
 
 
+class DatabaseReset(models.Model):
+    """One time that the database was found to have gone back, and everybody began anew."""
+
+    class Cause(models.TextChoices):
+        """How it showed."""
+
+        MARK = "mark", "its mark is behind"
+        EPOCH = "epoch", "its epoch is behind"
+        COMMITS = "commits", "another database, which lacks messages that the cache was told of"
+        UNPROVEN = "unproven", "another database, and nothing shows that it lacks nothing"
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    cause = models.CharField(max_length=8, choices=Cause)
+    number = models.BigIntegerField(help_text="The mark that the database had.")
+    seen = models.BigIntegerField(help_text="The furthest mark that had been seen.")
+    epoch = models.IntegerField(help_text="The epoch from then on.")
+    known_until = models.DateTimeField(
+        null=True,
+        help_text="When its mark last grew: what was sent after that may be lost.",
+    )
+
+    class Meta:
+        verbose_name = "return to an older state"
+        verbose_name_plural = "returns to an older state"
+
+    def __str__(self) -> str:
+        return f"mark {self.number} after {self.seen}"
+
+
 class LogState(models.Model):
     """The one row of what is true of all logs together.
 

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from secrets import token_hex
-from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -23,24 +22,25 @@ import orjson
 from accounts import selectors as accounts
 from accounts import tokens
 from common.cache import cache
-from common.database import row, rows
-from messaging import scripts
+from common.database import rows
+from common.errors import Unavailable
+from messaging import database_mark, scripts
+from messaging.database_mark import Mark
 from messaging.eviction import Eviction
+from messaging.going_back import Cause, Seen, judge, start_over
 from messaging.looks import EVERY, OVERLAP, Look, begin
 from messaging.services import readers_of
 from messaging.sql import read_sql
+from messaging.sweeper_state import Cached, State, read_cache, read_state, with_what_is_kept
 from messaging.telling import Told, tell_or_raise
 from messaging.tiers import Chat
-from messaging.wire import from_micros, make_line, to_micros
+from messaging.wire import make_line, to_micros
 
 logger = logging.getLogger(__name__)
 _RECENT = read_sql("recently_written.sql")
-_STATE = read_sql("database_state.sql")
 _GROW = read_sql("grow_mark.sql")
 _RAISE_FLOOR = "UPDATE messaging_logstate SET floor = %s WHERE id = 1 AND floor < %s RETURNING id"
 
-LONGEST_GAP = timedelta(minutes=5)
-"""After a longer pause it is cheaper to begin a new generation than to go through it all."""
 MOST_BEHIND = 100_000
 """So many messages are gone through at once, where no recent look says from where on to look."""
 CHATS_AT_ONCE = 500
@@ -58,24 +58,9 @@ class Sweep:
     evicted: int = 0
     waiting: bool = False
     """Whether it is not known yet from where on to look: nothing was vouched for."""
-
-
-class State(NamedTuple):
-    """The row of database_state.sql."""
-
-    now: datetime
-    epoch: int
-    number: int
-    grown_at: datetime | None
-    looks: str
-    newest: int
-    next_transaction: int
-    oldest_transaction: int
-
-
-def read_state() -> State:
-    """Return what a beat begins with."""
-    return State(*row(_STATE, ()))
+    vouched: bool = False
+    went_back: bool = False
+    """Whether the database was found to have gone back in time."""
 
 
 @dataclass(slots=True)
@@ -84,44 +69,83 @@ class Sweeper:
 
     seen: dict[int, int] = field(default_factory=dict)
     """Chat number -> last seq, at the sweep before: a list behind that one is not just late."""
+    compared: bool = False
+    """Whether the database was compared with what is kept in the bucket."""
+    starting_over: bool = False
     eviction: Eviction = field(default_factory=Eviction)
 
     def sweep(self) -> Sweep:
-        """Bring the cache up to what is committed; raises `CacheUnavailable`, database errors."""
+        """Bring the cache up to what is committed; raises `CacheUnavailable`, database errors.
+
+        Nothing is vouched for whose mark has not been compared; raises `Unavailable` where that
+        can't be done.
+        """
         done = Sweep()
         full = self.eviction.run()
         done.evicted = self.eviction.evicted
-        (generation, since, epoch_told), (seconds, micros) = cache.pipeline(
-            [("HMGET", "fresh", "gen", "since", "epoch"), ("TIME",)]
-        )
-        moment = int(seconds) * 1000 + int(micros) // 1000
+        cached = read_cache()
         state = read_state()
-        now, epoch = state.now, state.epoch
-        after = _note_look(state)
-        start = from_micros(int(since)) if since else None
-        if (
-            start is None
-            or generation is None
-            or int(epoch_told or 0) != epoch
-            # A clock that was set back says nothing of how long the pause was.
-            or not -OVERLAP <= now - start <= LONGEST_GAP
-        ):
-            generation, start = token_hex(8).encode(), now
-            done.new_generation = True
-        if state.newest - after > MOST_BEHIND and (done.new_generation or not after):
+        if state.standby:
+            done.waiting = True
+            return done
+        new_generation = cached.needs_new_generation(state)
+        seen = cached.seen()
+        if new_generation or not self.compared:
+            seen = with_what_is_kept(seen, state.mark)
+        if seen is not None and (cause := judge(state.mark, seen)):
+            return self._start_over(state, seen, cause)
+        self.compared = True
+        after, number = _note_look(state)
+        if state.newest - after > MOST_BEHIND and (new_generation or not after):
             # There will be a look to begin from in a moment; until then the database is asked.
             done.waiting = True
             return done
-        if done.new_generation:
-            logger.info("the cache begins a new generation")
         self._mend(after, done)
+        start = cached.start if cached.start and not new_generation else state.now
         revoked = accounts.tokens_revoked_since(start - OVERLAP)
         if revoked and not tokens.forget(revoked):
             return done
-        scripts.vouch(
-            [], [generation, moment, to_micros(now), epoch, int(full), "sweeps", 1, *_counted(done)]
-        )
+        again = read_state()
+        if (again.identity, again.epoch) != (state.identity, state.epoch) or again.number < number:
+            # Another database answers by now: it is compared at the next beat.
+            return done
+        self._vouch(cached, state, number, done, new_generation=new_generation, full=full)
+        if done.vouched and (seen is None or seen.mark.identity != state.identity):
+            _keep(state.mark)
         return done
+
+    def _start_over(self, state: State, seen: Seen, cause: Cause) -> Sweep:
+        """Do what has to be done about a database that has gone back, then sweep as ever."""
+        self.seen, self.starting_over = {}, not self.starting_over
+        acted = start_over(state.mark, seen, cause, state.grown_at)
+        # Once: where two databases answer in turn, there is no end to it in one beat.
+        done = self.sweep() if self.starting_over else Sweep()
+        self.starting_over = False
+        done.went_back = acted or done.went_back
+        return done
+
+    def _vouch(
+        self,
+        cached: Cached,
+        state: State,
+        number: int,
+        done: Sweep,
+        *,
+        new_generation: bool,
+        full: bool,
+    ) -> None:
+        """Say up to when everything committed is in the cache, unless somebody has overtaken us."""
+        before = cached.generation or b""
+        generation = token_hex(8).encode() if new_generation else before
+        done.new_generation = new_generation
+        found = (before, cached.identity)
+        word = (
+            generation, cached.moment, to_micros(state.now), state.epoch, number, state.identity,
+            int(full),
+        )  # fmt: skip
+        done.vouched = bool(scripts.vouch([], [*found, *word, "sweeps", 1, *_counted(done)]))
+        if done.vouched and new_generation:
+            logger.info("the cache begins a new generation")
 
     def _mend(self, after: int, done: Sweep) -> None:
         """Tell the cache whatever it was not told of the messages with larger ids."""
@@ -148,21 +172,28 @@ class Sweeper:
         self.seen = seen
 
 
-def _note_look(state: State) -> int:
-    """Return the id after which to look; note another look where the last one is old enough."""
+def _keep(mark: Mark) -> None:
+    """Have a mark kept outside; where that is away the next backup does it."""
+    try:
+        database_mark.keep(mark)
+    except Unavailable as error:
+        logger.info("the mark is not kept in the bucket yet: %s", error)
+
+
+def _note_look(state: State) -> tuple[int, int]:
+    """Return the id after which to look, and the mark's number.
+
+    Where the last look is old enough another one is noted, and the mark grows.
+    """
     looks = [Look(*fields) for fields in orjson.loads(state.looks)]
     after, kept = begin(looks, state.now, state.oldest_transaction)
     if state.grown_at is None or not timedelta() <= state.now - state.grown_at <= EVERY:
         kept.append(Look(to_micros(state.now), state.newest, state.next_transaction))
-        rows(
-            _GROW,
-            {
-                "number": state.number,
-                "every": EVERY,
-                "looks": orjson.dumps([*map(list, kept)]).decode(),
-            },
-        )
-    return after
+        noted = orjson.dumps([list(look) for look in kept]).decode()
+        grown = rows(_GROW, {"number": state.number, "every": EVERY, "looks": noted})
+        if grown:
+            return after, grown[0][0]
+    return after, state.number
 
 
 @dataclass(slots=True)
@@ -207,7 +238,7 @@ class _Written:
 
 def _counted(done: Sweep) -> Iterator[str | int]:
     """Yield name and number of what a sweep adds to what all sweepers have done, for /metrics."""
-    for name in ("mended", "forgotten", "new_generation", "evicted"):
+    for name in ("mended", "forgotten", "new_generation", "evicted", "went_back"):
         if number := int(getattr(done, name)):
             yield name
             yield number

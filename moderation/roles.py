@@ -44,6 +44,7 @@ RIGHTS: dict[Role, tuple[str, ...]] = {
         "archive.add_drillrun",
         "archive.view_erasure",
         "archive.view_export",
+        "messaging.view_databasereset",
     ),
 }
 

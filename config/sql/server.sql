@@ -1,5 +1,5 @@
 -- What an operator asks of PostgreSQL itself, of this database alone: one row, nothing is counted
--- but connections and files. Backends of other users are seen as far as our role may see them.
+-- but connections, files and the few times that the database went back. Backends of other users are seen as far as our role may see them.
 WITH backends AS (
   SELECT coalesce(state, 'other') AS state, xact_start, wait_event_type
     FROM pg_stat_activity
@@ -13,6 +13,8 @@ SELECT current_setting('max_connections')::int AS connections_max,
           FROM backends WHERE state <> 'idle')::float AS longest_transaction,
        (SELECT count(*) FROM backends WHERE wait_event_type = 'Lock') AS waiting,
        d.xact_commit, d.xact_rollback, d.deadlocks, d.blks_hit, d.blks_read,
-       pg_database_size(current_database()) AS size
+       pg_database_size(current_database()) AS size,
+       (SELECT count(*) FROM messaging_databasereset) AS resets,
+       (SELECT extract(epoch FROM max(at)) FROM messaging_databasereset)::float AS reset_at
   FROM pg_stat_database AS d
  WHERE d.datname = current_database();

@@ -2,7 +2,9 @@
 
 import pytest
 
+from archive import store
 from common.cache import cache
+from messaging.database_mark import KEY
 from messaging.sweeper import Sweeper
 
 
@@ -10,6 +12,7 @@ from messaging.sweeper import Sweeper
 def _empty_cache():
     cache.close()
     cache.execute("FLUSHDB")
+    store.patient.delete([KEY])
     yield
     cache.close()
 

@@ -14,7 +14,8 @@ from groups import services as groups
 from messaging import index, scripts
 from messaging.looks import Look, begin
 from messaging.models import Chat, DatabaseMark
-from messaging.sweeper import Sweeper, read_state
+from messaging.sweeper import Sweeper
+from messaging.sweeper_state import read_state
 from messaging.wire import from_micros, to_micros
 from tests.core.people import Person
 

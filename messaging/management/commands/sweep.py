@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 
 from common.cache import CacheUnavailable, cache
+from common.errors import Unavailable
 from messaging.sweeper import Sweeper
 
 logger = logging.getLogger("messaging.sweep")
@@ -46,7 +47,7 @@ class Command(BaseCommand):
                 away = ""
                 if done.mended or done.forgotten:
                     logger.info("mended %d chats, forgot %d users", done.mended, done.forgotten)
-            except (CacheUnavailable, DatabaseError) as error:
+            except (CacheUnavailable, DatabaseError, Unavailable) as error:
                 # Said once, not every second: what is away is away until it says otherwise.
                 if type(error).__name__ != away:
                     logger.warning("not sweeping: %s", str(error).strip() or type(error).__name__)
