@@ -22,6 +22,7 @@ from archive.models import Export
 from archive.selectors import exports_of
 from archive.serializers import ExportSerializer
 from archive.views import FileRenderer
+from common.bulkheads import bulkheads
 from common.errors import ArchiveUnavailable, Conflict, NotFound
 from common.ids import parse_id
 from common.limits import DOWNLOADS, EXPORTS, READS, Limit
@@ -140,7 +141,8 @@ def sent(found: Export) -> HttpResponseBase:
     store.brisk.check_awake()
     try:
         if settings.DOWNLOADS_BY_PROXY:
-            etag = store.brisk.etag(what.key)
+            with bulkheads.slow("archive"):
+                etag = store.brisk.etag(what.key)
             return hand_over(what._replace(etag=etag), user_id=found.user_id)
         return send_chunks(partial(_begun, what.key), what, user_id=found.user_id)
     except store.Missing:

@@ -119,7 +119,7 @@ def fetched(entry: HourObject) -> tuple[IO[bytes], File]:
         return _read_whole(entry)
 
 
-def _read_whole(entry: HourObject) -> IO[bytes]:
+def _read_whole(entry: HourObject) -> tuple[IO[bytes], File]:
     from archive import store  # noqa: PLC0415 - as above
 
     for attempt in (1, 2):
