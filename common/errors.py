@@ -4,6 +4,9 @@ Nothing here imports DRF's views: they import the authentication and the parsers
 stands here.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from rest_framework import status
 from rest_framework.exceptions import APIException
 
@@ -19,6 +22,7 @@ class Refusal(APIException):
     default_code = "refused"
     default_detail = "This can't be done."
     field: str | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str | None = None, *, field: str | None = None) -> None:
         super().__init__(detail)
@@ -56,6 +60,52 @@ class BodyTooLarge(Refusal):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "body_too_large"
     default_detail = "The body of the request is too large. Send less at once."
+
+
+class BodyIncomplete(Refusal):
+    """The body ended before its length; nothing was done."""
+
+    default_code = "body_incomplete"
+    default_detail = "The body is shorter than its Content-Length. Send the request again, whole."
+
+
+class LengthRequired(Refusal):
+    """The body says no length, so that a part of it can't be told from all; nothing was done."""
+
+    default_code = "length_required"
+    default_detail = "Send the body with a Content-Length that is its number of bytes."
+
+
+class UnsupportedBody(Refusal):
+    """The body is in no form that is read here."""
+
+    status_code = status.HTTP_415_UNSUPPORTED_MEDIA_TYPE
+    default_code = "unsupported_media_type"
+    default_detail = "Send JSON in UTF-8: neither in parts nor compressed."
+
+
+class UriTooLong(Refusal):
+    """The path or the query string is over the limit."""
+
+    status_code = status.HTTP_414_REQUEST_URI_TOO_LONG
+    default_code = "uri_too_long"
+    default_detail = "The address is too long."
+
+
+class HeadTooLarge(Refusal):
+    """A header is over the limit."""
+
+    status_code = status.HTTP_431_REQUEST_HEADER_FIELDS_TOO_LARGE
+    default_code = "header_too_large"
+    default_detail = "A header is too long. In a browser, delete the cookies of this site."
+
+
+class MethodUnknown(Refusal):
+    """The method is longer than any that there is."""
+
+    status_code = status.HTTP_405_METHOD_NOT_ALLOWED
+    default_code = "method_not_allowed"
+    default_detail = "There is no such method."
 
 
 class Unavailable(Refusal):

@@ -21,6 +21,7 @@ from rest_framework.throttling import BaseThrottle
 
 from common.addresses import client_address, comes_from, counted_as
 from common.cache import FRESH_LUA, CacheUnavailable, Script
+from common.context import current
 from common.counts import Counter
 from common.errors import Refusal, Unavailable
 
@@ -189,10 +190,26 @@ def visited(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponse
     @wraps(view)
     def counted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not is_free(request.META):
-            VISITS.take(counted_as(client_address(request.META)))
+            take_visit(request)
         return view(request, *args, **kwargs)
 
     return counted
+
+
+def take_visit(request: HttpRequest) -> Taken | None:
+    """Count a request by its address, once whatever becomes of it; raises Throttled."""
+    request.limit_taken = None  # type: ignore[attr-defined]
+    return VISITS.take(counted_as(client_address(request.META)))
+
+
+def count_refused(request: HttpRequest) -> None:
+    """Count a request that was refused before anything counted it, such as one for no route.
+
+    Raises Throttled. Whoever has come in by a token was counted with that.
+    """
+    known = current.user_id is not None or hasattr(request, "limit_taken")
+    if not known and not is_free(request.META):
+        take_visit(request)
 
 
 def taken_of(limit: Limit, reply: Sequence[Any] | None) -> Taken | None:
@@ -239,5 +256,6 @@ class Throttle(BaseThrottle):
         if limit is None or is_free(request.META):
             return None
         if request.user.is_authenticated:
+            request._request.limit_taken = None  # type: ignore[attr-defined]  # noqa: SLF001
             return limit.take(str(request.user.pk))
-        return VISITS.take(counted_as(client_address(request.META)))
+        return take_visit(request._request)  # noqa: SLF001 - DRF has no other way to it

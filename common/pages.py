@@ -27,6 +27,7 @@ TITLES = {
     403: "This may not be done",
     404: "There is nothing here",
     413: "That is too much at once",
+    415: "This can't be read",
     429: "That was too often",
     500: "Something went wrong",
     503: "Away for a moment",
@@ -48,7 +49,7 @@ def answer(request: HttpRequest, *, status: int, code: str, detail: str) -> Http
         page = render_to_string(
             "common/error.html",
             {
-                "title": TITLES[status],
+                "title": TITLES.get(status, TITLES[400]),
                 "detail": detail,
                 "status": status,
                 "back": _admin_of(request),

@@ -12,6 +12,7 @@ from common.errors import BodyTooLarge
 from common.renderers import JSONRenderer
 
 READ_BYTES = 65536
+VALUES_MAX = 10_000
 CSRF_FIELD = "csrfmiddlewaretoken"
 RAW_FIELD = "_json"
 """The field of a page's form that holds a whole body as JSON."""
@@ -24,6 +25,8 @@ def loads_object(body: bytes) -> dict[str, Any]:
     """
     if not body:
         return {}
+    if is_crowded(body):
+        raise ParseError("The body holds too many values. Send fewer at once.")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -32,6 +35,12 @@ def loads_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ParseError('The body must be a JSON object, such as {"text": "hello"}.')
     return value
+
+
+def is_crowded(body: bytes) -> bool:
+    """Say whether JSON holds many more values than any route takes: each takes time and memory."""
+    most: int = VALUES_MAX + settings.GROUP_MAX_MEMBERS + settings.MESSAGE_MAX_CHARS
+    return len(body) > most and sum(map(body.count, (b"[", b"{", b",", b":"))) > most
 
 
 def refuse_large(declared: str | int | None) -> None:
@@ -129,17 +138,3 @@ class BrowserFormParser(_BrowserOnly, parsers.FormParser):
             else:
                 del form[name]
         return form
-
-
-class BrowserMultiPartParser(_BrowserOnly, parsers.MultiPartParser):
-    """A form that a browser sends in parts, as the browsable API's pages do."""
-
-    def parse(
-        self,
-        stream: IO[Any],
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Return the form's fields, or raise a 413 or 415."""
-        self.check(parser_context)
-        return super().parse(stream, media_type, parser_context)

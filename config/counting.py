@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIHandler
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -23,11 +23,13 @@ from django.urls import ResolverMatch
 
 from common import context, counts
 from common.counts import Counter, Histogram
-from common.wsgi import finish_body
+from common.limits import Throttled, count_refused
+from common.pages import answer_refusal
+from common.request_gate import BODY, REFUSED
 from config import requests
 from config.requests import NO_ROUTE
 
-TOO_LARGE = 413
+REFUSED_FROM, FAILED_FROM, TOO_OFTEN = 400, 500, 429
 SERVED_FROM = "X-Served-From"
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -98,8 +100,20 @@ def totals(run_folder: Path | None = None) -> dict[counts.Series, float]:
     return sums
 
 
+class Request(WSGIRequest):
+    """Django's request, whose body is read already."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        super().__init__(environ)
+        body = environ.get(BODY)
+        if body is not None:
+            self._body = body
+
+
 class CountingHandler(WSGIHandler):
     """Django's handler, which names requests, counts their answers and tells of slow ones."""
+
+    request_class = Request
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,13 +130,31 @@ class CountingHandler(WSGIHandler):
         request.request_id = current.request_id = request_id  # type: ignore[attr-defined]
         current.request, current.user_id = request, None
         response = super().get_response(request)
-        if not request._read_started or response.status_code == TOO_LARGE:  # type: ignore[attr-defined]  # noqa: SLF001
-            finish_body(request, response)
+        if REFUSED_FROM <= response.status_code < FAILED_FROM:
+            response = self._counted(request, response)
         seconds = perf_counter() - started
         if count(request.resolver_match, response, seconds) or seconds >= self._slow:
             requests.tell(request, response, seconds)
         current.request = None
         current.request_id = ""
+        return response
+
+    def _counted(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Return a refusal, or the one of the address's limit, which it takes from."""
+        if response.status_code == TOO_OFTEN:
+            return response
+        try:
+            count_refused(request)
+        except Throttled as refused:
+            return answer_refusal(request, refused)
+        return response
+
+    def _get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer inside the middleware: what the request's gate has refused, for that."""
+        refused = request.META.get(REFUSED)
+        if refused is not None:
+            return answer_refusal(request, refused)
+        response: HttpResponseBase = super()._get_response(request)  # type: ignore[misc]
         return response
 
 

@@ -28,6 +28,8 @@ from config import options
 
 # A worker that has not begun to serve by then is not waited for before the next one is replaced.
 RESPAWN_SECONDS = 1.0
+# A request's line and headers; a longer head is a 431.
+HEAD_MAX_BYTES = 80 * 1024
 
 
 class WebServer(MPServer):
@@ -80,7 +82,7 @@ def make_server(env: Env) -> WebServer:
         "workers_kill_timeout": options.WEB_GRACE_SECONDS.read(env),
         "log_level": LogLevels.warning,
         "log_dictconfig": logs.granian_config(options.LOG_FORMAT.read(env)),
-        "http1_settings": HTTP1Settings(),
+        "http1_settings": HTTP1Settings(max_buffer_size=HEAD_MAX_BYTES),
     }
     if path:
         arguments |= {"uds": Path(path), "uds_permissions": 0o660}

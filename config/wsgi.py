@@ -16,7 +16,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 import django
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIRequest
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -24,10 +23,10 @@ from django.urls import ResolverMatch, resolve
 from django.utils.functional import cached_property
 from environs import Env
 
+from common import request_gate
 from common.bulkheads import bulkheads
 from common.context import REQUEST_ID_HEADER
 from common.headers import unsaid
-from common.wsgi import ChunkedBodies
 from config import counting, options, traced
 from messaging.tiers import warm
 
@@ -91,13 +90,12 @@ class BareHandler(counting.CountingHandler):
         path = request.path_info
         page = PAGE.fullmatch(path) if path.startswith("/chats/") else None
         found = self.shortcuts.get(path if page is None else SOME_PAGE)
-        if found is None:
-            response: HttpResponseBase = super()._get_response(request)  # type: ignore[misc]
-            return response
+        if found is None or request_gate.REFUSED in request.META:
+            return super()._get_response(request)
         match, view = found
         if page is None:
             request.resolver_match = match
-            response = view(request)
+            response: HttpResponseBase = view(request)
         else:
             chat_id = page[1]
             request.resolver_match = _with(match, {"chat_id": chat_id})
@@ -118,7 +116,7 @@ class BareHandler(counting.CountingHandler):
         self, environ: dict[str, Any], start_response: Any
     ) -> Iterable[bytes]:
         """Answer a request."""
-        request = WSGIRequest(environ)
+        request = counting.Request(environ)
         response = self.get_response(request)
         if isinstance(response, HttpResponse):
             # Else the server would send the answer in chunks.
@@ -153,6 +151,7 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request."""
+        request_gate.check(environ)
         if (
             ("HTTP_AUTHORIZATION" in environ or _asks_for_token(environ))
             and "text/html" not in environ.get("HTTP_ACCEPT", "")
@@ -162,6 +161,6 @@ class Application:
         return self.usual(environ, start_response)
 
 
-application = ChunkedBodies(Application())
+application = Application()
 # Beside the first requests, which do without it.
 threading.Thread(target=warm, name="warm", daemon=True).start()

@@ -304,8 +304,8 @@ def test_the_login_leads_nowhere_else(ada):
     [
         ("a=" + "x" * 1_100_000, FORM, 413),
         ("&".join(f"f{n}=1" for n in range(2000)), FORM, 400),
-        ("garbage", "multipart/form-data; boundary=x", 400),
-        ("garbage", "multipart/form-data", 400),
+        ("garbage", "multipart/form-data; boundary=x", 415),
+        ("garbage", "multipart/form-data", 415),
     ],
 )
 @pytest.mark.parametrize("path", ["/send_message", "/register"])
