@@ -133,7 +133,12 @@ def scratch_database() -> Iterator[str]:
 def manage(database: str, *arguments: str) -> str:
     """Run one of our commands on another database, return its output; raises DrillFailed."""
     url = urlsplit(settings.DATABASE_URL)._replace(path=f"/{database}").geturl()
-    others = {"DATABASE_URL": url, "REDIS_URL": _NO_CACHE, "DB_TRANSACTION_TIMEOUT_MS": "0"}
+    others = {
+        "DATABASE_URL": url,
+        "REDIS_URL": _NO_CACHE,
+        "QUEUE_URL": _NO_CACHE,
+        "DB_TRANSACTION_TIMEOUT_MS": "0",
+    }
     # Where ours come from files, those would speak against the others.
     own = {
         name: value

@@ -66,8 +66,8 @@ class _ConnectionLost(Exception):
 class _Connection:
     """One thread's socket to the cache."""
 
-    def __init__(self) -> None:
-        pool = get_redis_connection("default").connection_pool
+    def __init__(self, alias: str) -> None:
+        pool = get_redis_connection(alias).connection_pool
         self.owner = os.getpid()
         # Not the pool's make_connection: it counts those that it made, and never fewer, so that
         # after a hundred reconnections it would make no more.
@@ -141,7 +141,8 @@ class _Breaker:
 class Cache:
     """Commands to the cache; every method is one round trip and raises `CacheUnavailable`."""
 
-    def __init__(self) -> None:
+    def __init__(self, alias: str = "default") -> None:
+        self._alias = alias
         self._local = threading.local()
         self.breaker = _Breaker()
 
@@ -192,7 +193,7 @@ class Cache:
     def _connection(self) -> _Connection:
         connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is None or connection.owner != os.getpid():
-            connection = self._local.connection = _Connection()
+            connection = self._local.connection = _Connection(self._alias)
         return connection
 
     def _discard(self) -> None:
@@ -203,6 +204,8 @@ class Cache:
 
 
 cache = Cache()
+queue = Cache("queue")
+"""The server of the queue: the same one, unless `QUEUE_URL` names another."""
 
 
 _names: dict[str, str] = {}

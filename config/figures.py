@@ -17,7 +17,7 @@ from django.db import connections
 from psycopg.rows import dict_row
 
 from archive.verify import VERIFIED_KEY
-from common.cache import cache
+from common.cache import cache, queue
 from config import signs
 from config.health import CONNECT_SECONDS, Probe
 from messaging.sweeper import COUNTS_KEY
@@ -63,22 +63,20 @@ def ask_people() -> dict[str, Any]:
 def ask_cache() -> dict[str, Any]:
     """Return what the cache keeps of itself, the queue, tasks, sweepers and measurements."""
     prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
-    queue = f"{prefix}celery"
-    about, keys, length, oldest, unacknowledged, tasks, sweeps, measured, verified, (seconds, _) = (
-        cache.pipeline(
-            [
-                ("INFO",),
-                ("DBSIZE",),
-                ("LLEN", queue),
-                ("LINDEX", queue, -1),
-                ("HLEN", f"{prefix}unacked"),
-                ("HGETALL", signs.TASKS_KEY),
-                ("HGETALL", COUNTS_KEY),
-                ("HGETALL", MEASURED_KEY),
-                ("HGETALL", VERIFIED_KEY),
-                ("TIME",),
-            ]
-        )
+    waiting = f"{prefix}celery"
+    about, keys, tasks, sweeps, measured, verified, (seconds, _) = cache.pipeline(
+        [
+            ("INFO",),
+            ("DBSIZE",),
+            ("HGETALL", signs.TASKS_KEY),
+            ("HGETALL", COUNTS_KEY),
+            ("HGETALL", MEASURED_KEY),
+            ("HGETALL", VERIFIED_KEY),
+            ("TIME",),
+        ]
+    )
+    length, oldest, unacknowledged = queue.pipeline(
+        [("LLEN", waiting), ("LINDEX", waiting, -1), ("HLEN", f"{prefix}unacked")]
     )
     return {
         "info": _info(about),

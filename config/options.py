@@ -394,6 +394,13 @@ REDIS_URL = _text(
     "The Valkey or Redis of cache and queue; given to `make run`, no Valkey is started.",
     secret=True,
 )
+QUEUE_URL = _text(
+    _C,
+    "QUEUE_URL",
+    "",
+    "The Valkey or Redis of the queue alone, where that is another; empty for REDIS_URL.",
+    secret=True,
+)
 CACHE_TIMEOUT_MS = _number(
     _C, "CACHE_TIMEOUT_MS", 100, "ms", "A request waits no longer for one answer of the cache."
 )

@@ -57,6 +57,7 @@ try:
     DB_LOCK_TIMEOUT_MS = options.DB_LOCK_TIMEOUT_MS.read(env)
 
     REDIS_URL = options.REDIS_URL.read(env)
+    QUEUE_URL = options.QUEUE_URL.read(env) or REDIS_URL
     CACHE_TIMEOUT_MS = options.CACHE_TIMEOUT_MS.read(env)
     CACHE_BREAKER_MS = options.CACHE_BREAKER_MS.read(env)
     SWEEP_INTERVAL_MS = options.SWEEP_INTERVAL_MS.read(env)
@@ -411,6 +412,8 @@ CACHES: dict[str, Any] = {
         },
     }
 }
+# Where the queue is, for those who ask how long it is.
+CACHES["queue"] = CACHES["default"] | {"LOCATION": QUEUE_URL}
 
 # Cold storage ----------------------------------------------------------------------------------
 
@@ -431,7 +434,7 @@ STORAGES: dict[str, Any] = {
 
 # Queue -----------------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = QUEUE_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "strata-queue:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

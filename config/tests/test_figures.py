@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+import redis
 from django.db import connection
 from django.test import Client
 
@@ -126,6 +127,19 @@ def test_the_queue_tells_how_long_it_is_and_how_long_its_oldest_has_waited():
     assert 499 <= read("strata_queue_oldest_age_seconds") < 560
     cache.execute("LSET", name, -1, b"no message of ours")
     assert read("strata_queue_oldest_age_seconds") == 0
+
+
+def test_a_queue_with_a_server_of_its_own_is_asked_there(settings):
+    name = f"{app.conf.broker_transport_options['global_keyprefix']}celery"
+    another = settings.REDIS_URL.rsplit("/", 1)[0] + "/5"
+    settings.CACHES = settings.CACHES | {"queue": settings.CACHES["queue"] | {"LOCATION": another}}
+    with redis.Redis.from_url(another) as client:
+        client.lpush(name, "a task", "another")
+        try:
+            assert read("strata_queue_length") == 2
+            assert cache.execute("LLEN", name) == 0
+        finally:
+            client.delete(name)
 
 
 def test_runs_of_tasks_are_counted_by_how_they_ended():

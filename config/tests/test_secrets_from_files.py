@@ -37,6 +37,15 @@ def read_settings(names, **variables):
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
+def test_the_queue_is_in_the_cache_s_server_unless_it_has_one_of_its_own():
+    urls = {"SECRET_KEY": KEY, "REDIS_URL": "redis://cache.example:6379/2"}
+    assert read_settings(["CELERY_BROKER_URL"], **urls) == ["redis://cache.example:6379/2"]
+    own = read_settings(
+        ["CELERY_BROKER_URL", "REDIS_URL"], QUEUE_URL="redis://queue.example:6379/0", **urls
+    )
+    assert own == ["redis://queue.example:6379/0", "redis://cache.example:6379/2"]
+
+
 def test_each_secret_is_marked_as_one():
     assert {option.name for option in SECRETS} >= {
         "SECRET_KEY",
@@ -44,6 +53,7 @@ def test_each_secret_is_marked_as_one():
         "ARCHIVE_KEY",
         "DATABASE_URL",
         "REDIS_URL",
+        "QUEUE_URL",
         "S3_ACCESS_KEY_ID",
         "S3_SECRET_ACCESS_KEY",
     }
