@@ -294,7 +294,7 @@ def test_system_messages_are_short_english_sentences(ann: Person, ben: Person, c
 def test_a_hostile_name_in_a_system_message_breaks_nothing(
     server_person: Person, ann: Person
 ) -> None:
-    group = ann.group(server_person, name="% %s {0} \u202e")
+    group = ann.group(server_person, name="% %s {0} \u200f")
     ann.remove(group, server_person).ok()
     ann.add(group, server_person).ok(201)
     assert len(systems(ann, group)) >= 3
