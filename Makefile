@@ -27,7 +27,8 @@ COLD := tests/contract/test_cold_commands.py tests/contract/test_hour_objects.py
 	archive/tests/test_erasing_users_and_after_a_loss.py archive/tests/test_killed_backups.py \
 	archive/tests/test_killed_repairs_and_drills.py archive/tests/test_restoring.py \
 	archive/tests/test_restoring_while_serving.py
-LONG := $(COLD) tests/past tests/production tests/faults/test_alerts_when_parts_stop.py
+LONG := $(COLD) tests/past tests/production tests/faults/test_alerts_when_parts_stop.py \
+	tests/core/test_cost_of_one_request.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo bench proofs proofs-cold bench-against test test-browser soak fill long-chat months admin-scale lint audit sbom image format requirements clean usable

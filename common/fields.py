@@ -117,6 +117,19 @@ class QueryIntegerField(serializers.IntegerField):
         return number
 
 
+SHOWN_CHARS = 40
+
+
+class StrictChoiceField(serializers.ChoiceField):
+    """A JSON string, one of a few; what is sent instead is answered back only where it is short."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the choice; anything else is a 400."""
+        if not isinstance(data, str) or len(data) > SHOWN_CHARS:
+            self.fail("invalid_choice", input="…")
+        return str(super().to_internal_value(data))
+
+
 class UUIDListField(serializers.ListField):
     """A list of ids; in an HTML form, ids with spaces, commas or line ends between them."""
 

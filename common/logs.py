@@ -37,6 +37,8 @@ SHORT = {
 }
 PATH_MAX_CHARS = 200
 """How much of a path a line tells."""
+SAMPLE_SECONDS, SAMPLE_LINES = 10.0, 20
+"""So many lines about refused requests are written in so many seconds, by each process."""
 # What PostgreSQL says of a row that it refused holds its values, a message's text among them.
 _ROW = re.compile(r"\b(?:DETAIL|CONTEXT|QUERY):")
 _TIME = "%Y-%m-%dT%H:%M:%S"
@@ -78,6 +80,33 @@ class Context(logging.Filter):
             record.args = tuple(
                 shortened(one) if isinstance(one, str) else one for one in record.args
             )
+        return True
+
+
+class Sample(logging.Filter):
+    """Lets through a few of the lines that requests refused with a 4xx make, and says how many not.
+
+    Who sends rubbish would else fill the log. `strata_requests_total` counts them all.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = float("-inf")
+        self._told = self._left_out = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take the first lines of each span, and every one of a defect."""
+        if record.levelno != logging.WARNING:
+            return True
+        if record.created - self._began >= SAMPLE_SECONDS:
+            left_out, self._left_out = self._left_out, 0
+            self._began, self._told = record.created, 0
+            if left_out:
+                record.msg = f"{record.msg} ({left_out} more refusals before it are not told)"
+        if self._told >= SAMPLE_LINES:
+            self._left_out += 1
+            return False
+        self._told += 1
         return True
 
 
@@ -141,7 +170,10 @@ def config(form: str, level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"context": {"()": "common.logs.Context"}},
+        "filters": {
+            "context": {"()": "common.logs.Context"},
+            "sample": {"()": "common.logs.Sample"},
+        },
         "formatters": FORMATTERS,
         "handlers": {
             "stderr": {
@@ -154,6 +186,7 @@ def config(form: str, level: str) -> dict[str, Any]:
         "loggers": {
             # Django attaches handlers of its own; everything goes through the one above.
             "django": {"handlers": [], "propagate": True},
+            "django.request": {"handlers": [], "propagate": True, "filters": ["sample"]},
             "django.server": {"handlers": [], "propagate": True},
             # A wrong Host header is its sender's fault, and could fill the log: the answer says it.
             "django.security.DisallowedHost": {"handlers": [], "propagate": False},

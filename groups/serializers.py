@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from common.fields import StrictCharField, StrictUUIDField, UUIDListField
+from common.fields import StrictCharField, StrictChoiceField, StrictUUIDField, UUIDListField
 from common.names import validate_name
 from common.samples import ADA, AT, BOB, GROUP, sample
 from messaging.models import NAME_MAX_CHARS, Membership
@@ -43,7 +43,7 @@ class GroupMemberSerializer(serializers.Serializer[Any]):
 class SetGroupRoleSerializer(GroupMemberSerializer):
     """A group, a user and what they are to be in it."""
 
-    role = serializers.ChoiceField(
+    role = StrictChoiceField(
         choices=Membership.Role.choices, help_text="admin, member, or owner to hand it over."
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from common.fields import StrictIntegerField, StrictUUIDField
+from common.fields import StrictChoiceField, StrictIntegerField, StrictUUIDField
 from common.samples import ADA, AT, CHAT, sample
 from messaging.sending import TextField
 from moderation.models import Kind, Reason, Report, State
@@ -25,7 +25,7 @@ class _CommentField(TextField):
 class _WhySerializer(serializers.Serializer[Any]):
     """Why something is reported."""
 
-    reason = serializers.ChoiceField(
+    reason = StrictChoiceField(
         choices=Reason.choices,
         help_text="What is wrong with it.",
         error_messages={

@@ -209,3 +209,18 @@ def test_a_line_names_a_path_by_its_beginning():
     )
     assert logs.Context().filter(record)
     assert record.getMessage() == "Not Found: /" + "a" * (logs.PATH_MAX_CHARS - 1) + "…"
+
+
+def test_lines_of_refused_requests_are_a_sample():
+    sample = logs.Sample()
+
+    def line(at, level=logging.WARNING):
+        record = logging.LogRecord("django.request", level, "x.py", 1, "%s: %s", ("a", "/b"), None)
+        record.created = at
+        return record.getMessage() if sample.filter(record) else None
+
+    assert [line(5.0) for _ in range(logs.SAMPLE_LINES)] == ["a: /b"] * logs.SAMPLE_LINES
+    assert [line(6.0) for _ in range(30)] == [None] * 30
+    assert line(6.0, logging.ERROR) == "a: /b"
+    assert line(5.0 + logs.SAMPLE_SECONDS) == "a: /b (30 more refusals before it are not told)"
+    assert line(6.0 + logs.SAMPLE_SECONDS) == "a: /b"
