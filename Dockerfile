@@ -34,7 +34,8 @@ ARG GROUP_ID=10001
 LABEL org.opencontainers.image.title="Strata" \
       org.opencontainers.image.description="A messaging server over three tiers of storage" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN install -d -m 0750 -o ${USER_ID} -g ${GROUP_ID} ${STATE} ${RUNTIME}
+# The proxy's own folder too, so that a volume in its place is this user's.
+RUN install -d -m 0750 -o ${USER_ID} -g ${GROUP_ID} ${STATE} ${STATE}/proxy ${RUNTIME}
 COPY --from=build ${PREFIX} ${PREFIX}
 ENV PATH=${PREFIX}/venv/bin:${PATH} \
     PYTHONUNBUFFERED=1 \

@@ -108,9 +108,6 @@ lint: $(DEV) ## Check style, types, imports, migrations, production settings and
 	$(PY) -m scripts.migrations
 	$(VENV)/bin/hadolint --failure-threshold info Dockerfile
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
-	@# Caddy itself; it says much while it does.
-	@$(VENV)/bin/caddy validate --config ops/Caddyfile --adapter caddyfile >/dev/null 2>&1 || \
-		$(VENV)/bin/caddy validate --config ops/Caddyfile --adapter caddyfile
 	@# nginx itself, on the template as in production; of what it says only errors count.
 	@folder=$$(mktemp -d) && { $(PRODUCTION) WEB_SOCKET=/run/strata/web-1.sock PROXY_FOLDER=$$folder \
 		$(PY) -m config.proxy --check; status=$$?; rm -rf $$folder; exit $$status; }
@@ -135,7 +132,7 @@ format: $(DEV) ## Format the code and mend what can be mended mechanically
 	$(PRODUCTION) $(PY) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 requirements: $(DEV) ## Compile requirements*.in into requirements*.txt; ARGS=--upgrade for newer versions
-	for name in requirements requirements-local requirements-proxy requirements-dev; do \
+	for name in requirements requirements-local requirements-dev; do \
 		$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links \
 			--custom-compile-command "make requirements" $(ARGS) $$name.in -o $$name.txt || exit 1; \

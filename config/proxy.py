@@ -126,8 +126,8 @@ def _values(env: Env) -> dict[str, Any]:
     certificate, key = options.PROXY_TLS_CERTIFICATE.read(env), options.PROXY_TLS_KEY.read(env)
     if bool(certificate) != bool(key):
         raise EnvError("PROXY_TLS_CERTIFICATE and PROXY_TLS_KEY: set both or none")
-    plain = [_address(one) for one in _listening(env)]
-    secure = [f"{_address(one)} ssl" for one in options.PROXY_TLS_LISTEN.read(env)]
+    plain = _addresses(_listening(env))
+    secure = [f"{one} ssl" for one in _addresses(options.PROXY_TLS_LISTEN.read(env))]
     webs = [_upstream(one) for one in _webs(env)]
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     most = (hard - FILES_BESIDE) // FILES_PER_CONNECTION if hard > 0 else sys.maxsize
@@ -200,9 +200,14 @@ def _listening(env: Env) -> list[str]:
     ]
 
 
-def _address(given: str) -> str:
-    # As other servers take it: IPv4 as well.
-    return f"{given} ipv6only=off" if given.startswith("[::]:") else given
+def _addresses(given: list[str]) -> list[str]:
+    """Return them as nginx takes them: `[::]` is IPv4 too, as to other servers, if it is alone."""
+    return [
+        f"{one} ipv6only=off"
+        if one.startswith("[::]:") and f"0.0.0.0:{one.rpartition(':')[2]}" not in given
+        else one
+        for one in given
+    ]
 
 
 def _port_in_url(listening: str) -> str:

@@ -89,7 +89,7 @@ def files() -> frozenset[str]:
 @cache
 def code() -> str:
     """Return the text of all files that are no documents."""
-    kept = ".py .sql .lua .env .service .target Makefile Dockerfile compose.yaml Caddyfile local-server"
+    kept = ".py .sql .lua .env .service .target Makefile Dockerfile compose.yaml nginx.conf local-server"
     return "\n".join(
         (BASE_DIR / path).read_text("utf-8")
         for path in files()

@@ -1,4 +1,4 @@
-"""The service as `docs/operations.md` runs it: two web servers on sockets behind Caddy, the rest beside."""
+"""The service as `docs/operations.md` runs it: two web servers on sockets behind nginx, the rest beside."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import contextlib
 import os
 import secrets
 import ssl
-import sysconfig
+import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from config.options import BASE_DIR
+from config.proxy import wheel
 from config.stack.folder import some_free_port
 from config.stack.process import Process, Program, run_to_end
-from config.stack.server import clean_environment
 
-CADDY = Path(sysconfig.get_path("scripts")) / "caddy"
 HOST = "localhost"
 WEBS = ("web-1", "web-2")
+# A proxy before ours, as far as that knows.
+BALANCER = "127.0.0.77"
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
@@ -31,6 +37,33 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> No
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come to be in {seconds} s"
         time.sleep(0.02)
+
+
+def make_certificate(certificate: Path, key: Path) -> None:
+    """Write a certificate for `localhost` that vouches for itself, and its key."""
+    secret = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(secret.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(secret, hashes.SHA256())
+    )
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        secret.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
 
 
 class Deployment:
@@ -84,6 +117,7 @@ class Deployment:
             "CSRF_TRUSTED_ORIGINS": self.base_url,
             "BEHIND_TLS_PROXY": "true",
             "TRUSTED_PROXIES": "1",
+            "DOWNLOADS_BY_PROXY": "true",
             "WEB_DRAIN_SECONDS": "1",
             "WEB_GRACE_SECONDS": "10",
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -121,24 +155,24 @@ class Deployment:
             status = run_to_end(self.program("migrate"), log.fileno())
         assert status == 0, self.output("migrate")
 
-    def start_proxy(self) -> None:
-        """Start Caddy on the file of the deployment, with a certificate of its own authority."""
+    def start_proxy(self, program: str = "") -> None:
+        """Start nginx as its unit does, with a certificate of the test's own authority."""
+        make_certificate(self.authority, self.folder / "key.pem")
         environment = {
-            **clean_environment(),
-            "SITE_ADDRESS": HOST,
-            "HTTP_PORT": str(self.plain_port),
-            "HTTPS_PORT": str(self.port),
-            "WEB_1": f"unix/{self.socket(WEBS[0])}",
-            "WEB_2": f"unix/{self.socket(WEBS[1])}",
-            "METRICS_PORT": str(self.metrics_port),
-            "XDG_DATA_HOME": str(self.folder / "data"),
-            "XDG_CONFIG_HOME": str(self.folder / "data"),
-            "HOME": str(self.folder),
+            **self.environment,
+            "PROXY_PROGRAM": program or str(wheel()),
+            "PROXY_WEBS": ",".join(str(self.socket(name)) for name in WEBS),
+            "PROXY_LISTEN": f"127.0.0.1:{self.plain_port}",
+            "PROXY_TLS_LISTEN": f"127.0.0.1:{self.port}",
+            "PROXY_TLS_CERTIFICATE": str(self.authority),
+            "PROXY_TLS_KEY": str(self.folder / "key.pem"),
+            "PROXY_ACME_FOLDER": str(self.folder / "acme"),
+            "PROXY_INSIDE_LISTEN": f"127.0.0.1:{self.metrics_port}",
+            "PROXY_FOLDER": str(self.folder / "proxy"),
+            "PROXY_TRUSTED": BALANCER,
         }
-        caddyfile = BASE_DIR / "ops" / "Caddyfile"
-        command = [str(CADDY), "run", "--config", str(caddyfile), "--adapter", "caddyfile"]
-        self._spawn("proxy", Program("proxy", command, self.folder, environment))
-        until(self.authority.is_file, "the proxy's certificate")
+        command = [sys.executable, "-m", "config.process", "proxy"]
+        self._spawn("proxy", Program("proxy", command, BASE_DIR, environment))
         until(self._answers, "the proxy")
 
     def stop(self, name: str) -> int | None:
@@ -187,8 +221,8 @@ class Deployment:
 
     @property
     def authority(self) -> Path:
-        """The certificate of the proxy's own authority."""
-        return self.folder / "data" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+        """The proxy's certificate, which vouches for itself."""
+        return self.folder / "certificate.pem"
 
     def client(self, **options: object) -> httpx.Client:
         """Return a client that trusts the proxy's authority and nobody else."""

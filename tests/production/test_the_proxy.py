@@ -1,11 +1,14 @@
-"""The Caddyfile in front of a whole deployment: TLS, headers, addresses, limits, slow clients."""
+"""`ops/nginx.conf` in front of a whole deployment: TLS, headers, addresses, limits, slow clients."""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
+import shutil
+import signal
 import socket
 import ssl
+import subprocess
 import threading
 import warnings
 from collections import Counter
@@ -14,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.production.deployment import WEBS
+from tests.production.deployment import BALANCER, WEBS, make_certificate, until
 
 
 @pytest.fixture
@@ -41,6 +44,26 @@ def test_it_speaks_tls_alone(deployment, http):
         httpx.get(
             deployment.base_url, trust_env=False
         )  # whose authority is nobody's but the test's
+
+
+def test_challenges_for_a_certificate_are_answered_over_plain_http(deployment):
+    folder = deployment.folder / "acme" / ".well-known" / "acme-challenge"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "token-1").write_text("proof")
+    plain = f"http://localhost:{deployment.plain_port}/.well-known/acme-challenge"
+    assert httpx.get(f"{plain}/token-1", trust_env=False).text == "proof"
+    assert httpx.get(f"{plain}/../../../key.pem", trust_env=False).status_code in {308, 400, 404}
+    assert httpx.get(f"{plain}/none", trust_env=False).status_code == 404
+
+
+def test_a_new_certificate_is_taken_by_a_reload_that_fails_nobody(deployment, http):
+    before = deployment.authority.read_bytes()
+    make_certificate(deployment.authority, deployment.folder / "key.pem")
+    assert deployment.authority.read_bytes() != before
+    deployment.process("proxy")._signal(signal.SIGHUP)
+    until(deployment._answers, "the new certificate")
+    with deployment.client() as client:
+        assert register(client).status_code == 201
 
 
 def test_old_tls_is_refused(deployment):
@@ -84,10 +107,27 @@ def test_a_person_can_log_in_through_it(http):
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/readyz", "/metrics/", "/%6detrics"])
-def test_what_the_inside_watches_is_not_shown_outside(http, path):
-    answer = http.get(path)
+def test_what_the_inside_watches_is_not_shown_outside(deployment, path):
+    context = ssl.create_default_context(cafile=str(deployment.authority))
+    transport = httpx.HTTPTransport(verify=context, local_address=BALANCER)
+    with httpx.Client(transport=transport, base_url=deployment.base_url) as client:
+        answer = client.get(path, headers={"X-Forwarded-For": "203.0.113.9"})
     assert answer.status_code == 404
     assert answer.json()["errors"][0]["code"] == "not_found"
+
+
+def test_an_nginx_of_the_machine_s_own_takes_the_same_configuration(deployment):
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+    if program is None:
+        pytest.skip("there is none on this machine")
+    done = subprocess.run(
+        [program, "-t", "-e", "stderr", "-c", str(deployment.folder / "proxy" / "nginx.conf")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr
 
 
 def test_prometheus_gets_each_web_server_s_figures_inside(deployment):
