@@ -15,6 +15,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import psutil
 import pytest
 
 from tests.production.deployment import BALANCER, WEBS, make_certificate, until
@@ -57,11 +58,15 @@ def test_challenges_for_a_certificate_are_answered_over_plain_http(deployment):
 
 
 def test_a_new_certificate_is_taken_by_a_reload_that_fails_nobody(deployment, http):
-    before = deployment.authority.read_bytes()
+    proxy = deployment.process("proxy")
+
+    def workers() -> set[int]:
+        return {child.pid for child in psutil.Process(proxy.pid).children()}
+
+    before = workers()
     make_certificate(deployment.authority, deployment.folder / "key.pem")
-    assert deployment.authority.read_bytes() != before
-    deployment.process("proxy")._signal(signal.SIGHUP)
-    until(deployment._answers, "the new certificate")
+    proxy._signal(signal.SIGHUP)
+    until(lambda: not workers() & before, "new workers", 60)
     with deployment.client() as client:
         assert register(client).status_code == 201
 
