@@ -128,7 +128,8 @@ def test_what_people_write_keeps_to_its_own_place(
 ) -> None:
     """However long, however many marks stand on one letter, wherever its direction turns."""
     bad, good = person("bad"), person("good")
-    name = f"turned {chr(0x202E)} about {'M' * 40}"
+    # Begins from the right, as a Hebrew name does: what turns text around is refused in names.
+    name = f"\u05e9\u05dc\u05d5\u05dd turned about {'M' * 40}"
     group = bad.post("/create_group", name=name, member_ids=[good.user_id]).ok(201)["group_id"]
     for text in ("x\n" * 1000, "y" * 4000, f"a{chr(0x301) * 1000}", "buy pills"):
         bad.send_group(group, text).ok(201)
