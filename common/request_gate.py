@@ -36,7 +36,7 @@ METHOD_MAX_CHARS = 32
 TYPE_MAX_CHARS = 200
 ACCEPT_MAX_CHARS = 500
 ACCEPT_MAX_TYPES = 30
-FORM_MAX_BYTES = 64 * 1024
+FORM_MAX_BYTES = 52 * 1024
 """The longest form of a page: the longest text of a message, percent-encoded, and some more."""
 OPEN_FORM_MAX_BYTES = 16 * 1024
 """The same where nobody has logged in yet, and of the admin, which reads a form before it looks."""
