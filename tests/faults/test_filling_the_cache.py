@@ -33,7 +33,8 @@ def evicted(stage: Stage) -> int:
 
 @pytest.mark.timeout(600)
 def test_a_small_cache_that_large_messages_fill(small: Stage) -> None:
-    filling = Filling(small, of_four_bytes, texts_a_group=7)
+    # So small that what comes between two sweeps, and its clients' buffers, are much of it.
+    filling = Filling(small, of_four_bytes, texts_a_group=7, most=1.5)
     filling.run(lambda: evicted(small) > 0 and filling.rounds > 2, 120)
     assert evicted(small), f"it did not fill: {filling}"
 
