@@ -10,8 +10,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from archive import anchors, checking, erase, snapshot
+from archive import anchors, checking, contradicted, erase, snapshot
 from archive.chat_backup import Progress, backup_chat
+from archive.contradiction_search import lost_since, search
 from archive.hours import Damaged, hour_from, hour_start
 from archive.models import BackupRun
 from archive.runs import Shower, Silent, Tally, side_by_side
@@ -36,6 +37,8 @@ SELECT coalesce(sum(c.last_seq - coalesce(w.archived_seq, c.start_seq - 1)), 0):
   FROM messaging_chat c LEFT JOIN archive_watermark w ON w.chat_id = c.id
 """
 CHATS_AT_ONCE = 500
+KEPT_SHOWN = 1000
+"""So many objects that contradict the log a run names at most; the log names them all."""
 PATIENCE_SECONDS = 40.0
 
 
@@ -94,6 +97,8 @@ def backup(
 
     try:
         erase.finish(tally)
+        if (since := lost_since()) is not None:
+            search(patient, since, tally)
         side_by_side(targets(), act, tally)
         if hour is not None:
             checking.repair_hour(hour, tally)
@@ -110,7 +115,9 @@ def backup(
         finished_at=Now(), messages=tally.counts["messages"], failed=tally.failed,
         objects_written=tally.counts["objects"],
     )  # fmt: skip
-    return {"command": "backup", "until": cutoff.isoformat(), **tally.report()}
+    kept = contradicted.named.take()
+    shown = {"contradicted": len(kept), "kept_aside": kept[:KEPT_SHOWN]} if kept else {}
+    return {"command": "backup", "until": cutoff.isoformat(), **shown, **tally.report()}
 
 
 def compare_database(tally: Tally) -> None:

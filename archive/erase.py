@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from accounts.models import User
 from accounts.services import ban_user
-from archive import wishes
+from archive import contradicted, wishes
 from archive.erase_objects import erase_from_segment, holds_texts_of, kind_of
 from archive.export_making import withdraw_exports
 from archive.locks import chat_lock
@@ -167,6 +167,7 @@ def _try(erasure: Erasure, tally: Tally) -> None:
             segment = _segment_of(chat_id, seq)
             if segment is not None:
                 erase_from_segment(segment, lambda m: m["seq"] == seq, lock, tally, seq=seq)
+            contradicted.erase_message(patient, chat_id, seq)
             withdraw_exports(of=_readers(chat_id, seq))
             Erasure.objects.filter(pk=erasure.pk).update(done_at=Now())
         step("erase.done")
@@ -231,6 +232,7 @@ def _try_user(erased: ErasedUser, tally: Tally) -> None:
             for chat in _chats_of(erased.user_id):
                 _erase_texts(chat, erased.user_id, tally)
                 step("erase.texts")
+            contradicted.erase_texts_of(patient, erased.user_id)
         _delete_prefix(erased.user_id, tally)
     except FAILURES as error:
         tally.fail(f"erasing user {erased.user_id}", error)
@@ -294,5 +296,6 @@ def _delete_prefix(user_id: UUID, tally: Tally) -> None:
         patient.delete(some)
         step("erase.prefix")
         tally.add(objects=len(some))
+    contradicted.drop_of(patient, user_id)
     HourObject.objects.filter(user=user_id).delete()
     ErasedUser.objects.filter(user=user_id).update(done_at=Now())

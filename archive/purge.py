@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import Now
 
-from archive import snapshot
+from archive import contradicted, snapshot
 from archive.export import KEPT, asked_at, parse_export_key
 from archive.hours import hour_from, hour_start, key_of, parse_key
 from archive.locks import ChatLock, chat_lock
@@ -68,6 +68,7 @@ def purge(
     # Nobody waits for it, and what it deletes keeps the database and the disks busy.
     side_by_side(_chats(before), act, tally, threads=max(1, settings.ARCHIVE_THREADS // 3))
     _purge_snapshots(before, tally)
+    _purge_kept_aside(before, tally)
     BackupRun.objects.filter(started_at__lt=before).delete()
     if sweep:
         _sweep(before, tally, dry_run=False)
@@ -136,6 +137,13 @@ def purge_chat(chat: Chat, before: datetime, lock: ChatLock, tally: Tally) -> in
     return deleted
 
 
+def _purge_kept_aside(before: datetime, tally: Tally) -> None:
+    """Delete what contradicted the log and was kept aside, of hours past retention."""
+    past = (one for one in contradicted.kept_aside(patient) if hour_start(one.hour + 1) <= before)
+    if count := contradicted.drop(patient, past):
+        tally.add(contradicted_deleted=count)
+
+
 def _purge_snapshots(before: datetime, tally: Tally) -> None:
     """Delete the snapshots of hours past retention, but for the newest one."""
     newest = snapshot.newest(patient)
@@ -155,7 +163,11 @@ def _purge_snapshots(before: datetime, tally: Tally) -> None:
 def _sweep(before: datetime, tally: Tally, *, dry_run: bool) -> None:
     """Find objects that the index does not know, and remove those past retention."""
     tally.add(stray=0, stray_removed=0, foreign=0, stray_exports=0, stray_exports_removed=0)
-    keys = (key for key, _ in patient.keys("") if not key.startswith(snapshot.PREFIX))
+    keys = (
+        key
+        for key, _ in patient.keys("")
+        if not key.startswith(snapshot.PREFIX) and not contradicted.is_kept(key)
+    )
     while some := list(islice(keys, DELETE_AT_ONCE)):
         _sweep_exports([key for key in some if parse_export_key(key)], tally, dry_run=dry_run)
         named = {key: parse_key(key) for key in some if not parse_export_key(key)}

@@ -26,6 +26,7 @@ from common.errors import ArchiveUnavailable as ArchiveUnavailable  # noqa: PLC0
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CopySourceTypeDef
 
 T = TypeVar("T")
 CHUNK_BYTES = 256 * 1024
@@ -172,6 +173,22 @@ class Store:
             if not isinstance(body, bytes):
                 body.close()
         return answer["ETag"]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the server takes a condition for a write, as far as is known."""
+        return self._conditional
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy an object within the bucket, what it says of itself included.
+
+        Raises Missing, ArchiveUnavailable.
+        """
+        source: CopySourceTypeDef = {"Bucket": settings.S3_BUCKET, "Key": key}
+        try:
+            self.client.copy_object(Bucket=settings.S3_BUCKET, Key=to, CopySource=source)
+        except FAILURES as error:
+            raise _meaning(error) from error
 
     def put_plain(self, key: str, body: bytes | IO[bytes], metadata: dict[str, str]) -> None:
         """Write a gzip'ed object that is no hour object, whatever was there."""

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from archive import contradicted
 from archive.checking import check_segment
 from archive.models import HourObject, Segment
 from archive.runs import Shower, Silent, Tally, side_by_side
+from archive.store import patient
 from common.cache import CacheUnavailable, cache
 from common.database import rows
 
@@ -62,6 +64,9 @@ def verify(
         shower.advance(1)
 
     side_by_side(_choices(sample), act, tally)
+    for key, error in contradicted.problems(patient):
+        tally.add(wrong=1)
+        tally.fail(key, error)
     report = {"command": "verify", "sample": sample, **tally.report()}
     _note(report)
     return report

@@ -7,6 +7,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 from uuid import UUID
 
+from archive.contradicted import keep_if_contradicted
 from archive.hours import Damaged, Facts, Packed, plain_chunks
 from archive.locks import ChatLock
 from archive.steps import step
@@ -59,6 +60,7 @@ def write_object(
     there, as a run that died leaves it, it is replaced too, but only while the lock is still ours:
     a run that was thought dead must not undo what another has done since.
     """
+    replaces = _expected(store, key, packed, lock, replaces)
     for attempt in range(1, TRIES + 1):
         try:
             step("put.before")
@@ -87,13 +89,25 @@ def write_object(
     raise ArchiveUnavailable(f"{key} can't be written so that it reads back")
 
 
+def _expected(
+    store: Store, key: str, packed: Packed, lock: ChatLock, replaces: str | None
+) -> str | None:
+    """Return what is to be there; a server without conditional writes has to be asked."""
+    return replaces if store.conditional else _there_now(store, key, packed, lock)
+
+
 def _there_now(store: Store, key: str, packed: Packed, lock: ChatLock) -> str | None:
-    """Return the ETag of what is there instead, None for nothing; raises LockLost."""
+    """Return the ETag of what is there instead, None for nothing; raises LockLost.
+
+    Where it holds what the log does not have, it is kept aside first.
+    """
     lock.check()
     try:
-        return store.get(key).etag
+        etag = store.get(key).etag
+        keep_if_contradicted(store, key)
     except Missing:
         return None
+    return etag
 
 
 class Writers:
