@@ -43,7 +43,8 @@ COUNTED = {
     "hour_objects": HourObject,
 }
 _ESTIMATES = """
-SELECT reltuples FROM unnest(%s::regclass[]) WITH ORDINALITY AS named(id, place)
+SELECT reltuples, current_setting('transaction_read_only')
+  FROM unnest(%s::regclass[]) WITH ORDINALITY AS named(id, place)
   JOIN pg_class ON pg_class.oid = named.id ORDER BY place
 """
 
@@ -131,12 +132,11 @@ def ask_database() -> dict[str, float]:
     parameters["connect_timeout"] = CONNECT_SECONDS
     tables = [model._meta.db_table for model in COUNTED.values()]
     with psycopg.connect(**parameters) as connection:
-        (read_only,) = connection.execute("SHOW transaction_read_only").fetchone() or ("on",)
-        if read_only == "on":
-            raise TakesNoWrites
         found = connection.execute(_ESTIMATES, [tables]).fetchall()
+    if any(read_only == "on" for _count, read_only in found):
+        raise TakesNoWrites
     # -1 is a table that was never analysed.
-    return {name: count for name, (count,) in zip(COUNTED, found, strict=True) if count >= 0}
+    return {name: count for name, (count, _) in zip(COUNTED, found, strict=True) if count >= 0}
 
 
 def ask_cache() -> dict[str, float]:

@@ -12,7 +12,8 @@ from accounts.models import Token
 from accounts.tests.factories import PASSWORD, client_of, fault, make_user
 from audit.actors import process
 
-pytestmark = pytest.mark.django_db
+# Hashing takes a while: in one transaction the slowest of these would outlast what one may.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def login(client, username="ada", password=PASSWORD):
