@@ -18,7 +18,6 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
@@ -28,6 +27,7 @@ from environs import Env, EnvError
 
 from config import options
 from config.environment import data_dir
+from config.filling_in import fill_in
 
 TEMPLATE: Final = options.BASE_DIR / "ops" / "nginx.conf"
 CONFIGURATION: Final = "nginx.conf"
@@ -89,32 +89,8 @@ ERRORS: Final = (
     ),
 )
 
-_SECTION = re.compile(
-    r"^\{\{#(?P<name>\w+)\}\}\n(?P<text>.*?)^\{\{/(?P=name)\}\}\n", re.DOTALL | re.MULTILINE
-)
-_VALUE = re.compile(r"\{\{(\w+|\.)\}\}")
 # What may stand in nginx's configuration as one word, or between its quotes.
 _WORD = re.compile(r"[\w./:\[\]@%+,=~-]+( ipv6only=off)?( ssl)?")
-
-
-def fill_in(text: str, values: Mapping[str, Any]) -> str:
-    """Return a template's text with its values in place.
-
-    `{{name}}` is a value. What stands between lines `{{#name}}` and `{{/name}}` is there once for
-    each entry of a list, which is `{{.}}` or has names of its own, or once for anything else that
-    is not empty.
-    """
-
-    def section(match: re.Match[str]) -> str:
-        value = values[match["name"]]
-        if not isinstance(value, list | tuple):
-            return fill_in(match["text"], values) if value else ""
-        return "".join(
-            fill_in(match["text"], {**values, **(one if isinstance(one, Mapping) else {".": one})})
-            for one in value
-        )
-
-    return _VALUE.sub(lambda match: str(values[match[1]]), _SECTION.sub(section, text))
 
 
 def configuration(env: Env) -> str:
