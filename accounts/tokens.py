@@ -6,14 +6,19 @@ for it, so that a revocation holds whatever fails between its commit and the cac
 """
 
 import hashlib
+import hmac
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from accounts import selectors
+from common.archive_key import hkdf
 from common.cache import FRESH_LUA, CacheRefused, CacheUnavailable, Script, cache
 from common.context import current
 from common.limits import LIMIT_LUA, NOT_ASKED, Asked
@@ -29,6 +34,8 @@ LEASE_MS = 10_000
 # token_urlsafe(32) makes 43 characters; what is much longer is no token of ours.
 TOKEN_BYTES = 32
 TOKEN_MAX_CHARS = 200
+SIGNATURE_BYTES = 16
+_SIGNATURE_CHARS = 2 * SIGNATURE_BYTES
 
 _LUA = Path(__file__).parent / "lua"
 TOKEN_LUA = _LUA / "token.lua"
@@ -60,6 +67,28 @@ def lease_key(token_digest: bytes) -> str:
     return f"tl:{token_digest.hex()}"
 
 
+@lru_cache(maxsize=4)
+def _signer(key: str) -> Any:
+    return hashlib.blake2b(key=hkdf(key, "accounts.tokens entry"), digest_size=SIGNATURE_BYTES)
+
+
+def signed(token_digest: bytes, user: bytes) -> bytes:
+    """Return a user's id with its signature, as the cache has it: for this token alone.
+
+    Whoever can write to the cache could else log in as anybody. It costs less than 1 µs.
+    """
+    mac = _signer(settings.SECRET_KEY).copy()
+    mac.update(token_digest + user)
+    made: bytes = user + mac.hexdigest().encode()
+    return made
+
+
+def user_of(token_digest: bytes, said: bytes) -> bytes | None:
+    """Return the user of what the cache says of a token; None where we did not say so."""
+    user = said[:-_SIGNATURE_CHARS]
+    return user if hmac.compare_digest(signed(token_digest, user), said) else None
+
+
 def authenticate(token: str) -> UUID | None:
     """Return the user of a token, or None; see `admit`."""
     return admit(token, NOT_ASKED)[0]
@@ -80,8 +109,13 @@ def admit(token: str, asked: Asked) -> tuple[UUID | None, Sequence[Any] | None]:
     except CacheUnavailable:
         answer = None
     if answer is not None and answer[0]:
-        user_id = current.user_id = UUID(answer[0].decode())
-        return user_id, answer[1] if len(answer) > 1 else None
+        user = user_of(token_digest, answer[0])
+        if user is not None:
+            user_id = current.user_id = UUID(user.decode())
+            return user_id, answer[1] if len(answer) > 1 else None
+        logger.warning("an entry of the cache for a token is not signed: it is not believed")
+        forget([token_digest])
+        answer = None
     holder = selectors.token_holder(token_digest)
     if holder is None:
         return None, None
@@ -90,7 +124,18 @@ def admit(token: str, asked: Asked) -> tuple[UUID | None, Sequence[Any] | None]:
     if answer is not None:
         _, lease, now, generation = answer
         life = "0" if holder.expires_at is None else int(holder.expires_at.timestamp() * 1000)
-        filling = (lease, str(holder.user_id), now, generation, life, ENTRY_LIFE_MS, *asked)
+        user = str(holder.user_id).encode()
+        signature = signed(token_digest, user)[len(user) :]
+        filling = (
+            lease,
+            str(holder.user_id),
+            now,
+            generation,
+            life,
+            ENTRY_LIFE_MS,
+            signature,
+            *asked,
+        )
         try:
             left = _fill(keys, filling)
         except CacheUnavailable as error:

@@ -159,11 +159,12 @@ class GetMessagesView(Quick, Verb):
 def _ask_cache(cursor: Cursor, token: str, limit: Asked) -> tuple[Sequence[Any], bytes]:
     """Run the poll's script; a token that the cache does not know is looked up and tried again."""
     nonce = scripts.new_nonce()
-    keys = (tokens.entry_key(tokens.digest(token)), "fresh")
+    token_digest = tokens.digest(token)
+    keys = (tokens.entry_key(token_digest), "fresh")
     args: list[Any] = [
         tokens.TOKEN_BELIEF_MS, scripts.INDEX_BELIEF_MS, nonce, scripts.LEASE_MS,
-        scripts.life_seconds(), str(cursor.user_id), cursor.epoch, cursor.at, MAX_LIMIT,
-        ANSWER_MAX_BYTES, *limit,
+        scripts.life_seconds(), tokens.signed(token_digest, str(cursor.user_id).encode()),
+        cursor.epoch, cursor.at, MAX_LIMIT, ANSWER_MAX_BYTES, *limit,
     ]  # fmt: skip
     for number, position in cursor.positions.items():
         args += (number, position)
@@ -243,7 +244,8 @@ class HistoryView(Quick, GenericAPIView[Any]):
         if chat_id is None or not 0 < limit <= MAX_LIMIT or None not in (before, after):
             return None
         nonce = scripts.new_nonce()
-        keys = (tokens.entry_key(tokens.digest(token)), "fresh")
+        token_digest = tokens.digest(token)
+        keys = (tokens.entry_key(token_digest), "fresh")
         args = (
             tokens.TOKEN_BELIEF_MS, tokens.TOKEN_BELIEF_MS, str(chat_id), nonce, scripts.LEASE_MS,
             "" if before is None else before, "" if after is None else after, limit,
@@ -253,8 +255,10 @@ class HistoryView(Quick, GenericAPIView[Any]):
             found = scripts.page(keys, args)
         except CacheUnavailable:
             return None
-        if found[0] not in (b"page", b"often"):
+        user = tokens.user_of(token_digest, found[1]) if found[0] in (b"page", b"often") else None
+        if user is None:
             return None
+        found = [found[0], user, *found[2:]]
         current.user_id = found[1]
         headers = headers_of(READS, found[2])
         try:

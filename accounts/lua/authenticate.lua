@@ -1,4 +1,5 @@
--- Whose token is this, and may they go on: {user, what is left of the limit}; else take a lease for
+-- Whose token is this, and may they go on: {user and signature in one, what is left of the limit};
+-- else take a lease for
 -- filling the entry from the database and return {false, lease, now, gen}.
 --
 -- KEYS: t:<digest>, tl:<digest>.  ARGV: bound ms, a random text, lease ms, then the limit's name,
@@ -10,9 +11,10 @@
 
 local now = now_ms()
 local fresh = redis.call('HMGET', 'fresh', 'gen', 'ms')
-local user = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
+local user, signature = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
 if user then
-  return {user, take('l:' .. ARGV[4] .. ':' .. user, now, tonumber(ARGV[5]), tonumber(ARGV[6]), 1)}
+  local left = take('l:' .. ARGV[4] .. ':' .. user, now, tonumber(ARGV[5]), tonumber(ARGV[6]), 1)
+  return {user .. signature, left}
 end
 local lease = redis.call('GET', KEYS[2])
 if not lease then

@@ -4,14 +4,14 @@
 --       before or '', after or '', limit, room (bytes), then the rate limit's name, quota and window (ms).
 -- Answers {'who'}; {'ask', user} when the user's view of the chat is not known here;
 -- {'view', user, number, first_seq} when the chat's list is not; or
--- {'page', user, left, number, first_seq, start, end, seq of the first line, line, ...} with what the
--- list holds of the page, which may be nothing, and what is left of the limit: the lines nearest to
--- where it was asked from, up to the one that no longer fits into the room (see poll.lua); {'often', user, left}
+-- {'page', user and signature, left, number, first_seq, start, end, seq of the first line, line, ...}
+-- with what the list holds of the page, which may be nothing, and what is left of the limit: the lines nearest to
+-- where it was asked from, up to the one that no longer fits into the room (see poll.lua); {'often', the same, left}
 -- when there is nothing left. Only a page that is given takes from the limit: whatever else is
 -- answered, the request is counted where it goes next.
 local fresh = redis.call('HMGET', KEYS[2], 'gen', 'ms')
 local now = now_ms()
-local user = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
+local user, signature = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
 if not user then return {'who'} end
 local view = redis.call('HMGET', 'v:' .. user, '#g', '#ms', ARGV[3])
 if not view[3] or not believed(fresh, view[1], view[2], now, tonumber(ARGV[2])) then
@@ -52,9 +52,9 @@ for i = 1, #lines do
     end
   end
 end
-local answer = {'page', user, false, n, first, chat[1], chat[2], string.format('%d', first_given)}
+local answer = {'page', user .. signature, false, n, first, chat[1], chat[2], string.format('%d', first_given)}
 for seq = first_given, last_given do answer[#answer + 1] = lines[seq - oldest + 1] end
 local left = take('l:' .. ARGV[10] .. ':' .. user, now, tonumber(ARGV[11]), tonumber(ARGV[12]), 1)
-if left and left[1] < 0 then return {'often', user, left} end
+if left and left[1] < 0 then return {'often', user .. signature, left} end
 answer[3] = left
 return answer

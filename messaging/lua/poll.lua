@@ -1,7 +1,7 @@
 -- One poll, whole: who calls, whether anything is new to them, and the new messages.
 --
 -- KEYS: token, fresh. ARGV: token belief (ms), index belief (ms), lease nonce, lease (ms),
---       index life (s), cursor's user or '', cursor's epoch, cursor's time (µs), most messages,
+--       index life (s), cursor's user and its signature, cursor's epoch, cursor's time (µs), most messages,
 --       room (bytes), the limit's name, quota and window (ms), then number, position (µs) for each chat in the
 --       cursor's map.
 -- Answers {'who'} when the token is not known here; {'other', user} when the cursor is another's; else what is left of the limit, which this poll took from, is third:
@@ -15,9 +15,9 @@
 -- Never answers idle or news from an entry that is not believed or not complete.
 local fresh = redis.call('HMGET', KEYS[2], 'gen', 'ms')
 local now = now_ms()
-local user = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
+local user, signature = token_user(KEYS[1], fresh, now, tonumber(ARGV[1]))
 if not user then return {'who'} end
-if ARGV[6] ~= user then return {'other', user} end
+if ARGV[6] ~= user .. signature then return {'other', user} end
 local left = take('l:' .. ARGV[11] .. ':' .. user, now, tonumber(ARGV[12]), tonumber(ARGV[13]), 1)
 if left and left[1] < 0 then return {'often', user, left} end
 
