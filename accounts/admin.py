@@ -1,6 +1,7 @@
 """The moderators' pages for users, tokens and blocks; writes go through the services."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from django.contrib import admin, messages
@@ -192,6 +193,9 @@ class UserAdmin(LeanModelAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
 
 # Secrets are nobody's to look at: a second factor is set up by its user and taken away by a deed.
+# Their own pages register themselves when they are imported, which is to be before this.
+import_module("django_otp.plugins.otp_totp.admin")
+import_module("django_otp.plugins.otp_static.admin")
 for device in (TOTPDevice, StaticDevice):
     if admin.site.is_registered(device):
         admin.site.unregister(device)

@@ -18,16 +18,16 @@ from django_otp import verify_token
 from django_otp.models import Device
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from qrcode.image.svg import SvgPathFillImage
 
 from accounts import rights
 from accounts.code_limits import CodeAttempt
-from accounts.models import User
+from accounts.models import PhoneDevice, User
 from audit import actors
 from audit.models import Action
 from audit.repeated import record_repeated
 from audit.services import record
+from common import archive_key
 from common.limits import Throttled
 
 RECOVERY_CODES = 10
@@ -40,25 +40,25 @@ SECRET_SECONDS = 15 * 60
 
 def has_factor(user: User) -> bool:
     """Say whether a user has a second factor, and so must give it."""
-    return bool(TOTPDevice.objects.filter(user=user, confirmed=True).exists())
+    return bool(PhoneDevice.objects.filter(user=user, confirmed=True).exists())
 
 
-def new_secret(request: HttpRequest) -> TOTPDevice:
+def new_secret(request: HttpRequest) -> PhoneDevice:
     """Make a secret for who sends this request, and keep it in their session; one before is gone.
 
     It opens nothing until `confirm`. Unsaved, as it is returned.
     """
     user: Any = request.user
-    device = TOTPDevice(user=user, name="phone")
+    device = PhoneDevice(user=user, name="phone")
     request.session[PENDING] = {
-        "key": device.key,
+        "key": device.encrypted_key(),
         "of": user.get_session_auth_hash(),
         "at": int(time.time()),
     }
     return device
 
 
-def shown_secret(request: HttpRequest) -> TOTPDevice | None:
+def shown_secret(request: HttpRequest) -> PhoneDevice | None:
     """Return the secret that this session was shown; None when that is long ago.
 
     Nor after a change of the password, which ends what was shown to whoever knew the one before.
@@ -69,10 +69,10 @@ def shown_secret(request: HttpRequest) -> TOTPDevice | None:
         return None
     if not constant_time_compare(kept["of"], user.get_session_auth_hash()):
         return None
-    return TOTPDevice(user=user, name="phone", key=kept["key"])
+    return PhoneDevice(user=user, name="phone", key=kept["key"])
 
 
-def confirm(request: HttpRequest, code: str) -> tuple[TOTPDevice, list[str]] | None:
+def confirm(request: HttpRequest, code: str) -> tuple[PhoneDevice, list[str]] | None:
     """Make the secret that was shown the second factor if the code is its own.
 
     Returns the device and its recovery codes, None when the code is wrong. A user who has a factor
@@ -120,7 +120,7 @@ def check(request: HttpRequest, code: str) -> Device | None:
     except Throttled as refused:
         record_repeated(Action.LOCKOUT, target=user, reason=str(refused.detail))
         raise
-    device = _device(user, TOTPDevice if is_of_phone else StaticDevice)
+    device = _device(user, PhoneDevice if is_of_phone else StaticDevice)
     found = None
     if device is not None and code.isascii() and code.isalnum():
         found = verify_token(user, device.persistent_id, code)
@@ -144,7 +144,7 @@ def reset(*, user: User, reason: str = "") -> int:
         raise rights.NotToThem
     with transaction.atomic():
         gone = 0
-        for kind in (TOTPDevice, StaticDevice):
+        for kind in (PhoneDevice, StaticDevice):
             gone += kind.objects.filter(user=user).count()
             kind.objects.filter(user=user).delete()
         if gone:
@@ -162,13 +162,13 @@ def codes_left(user: User) -> int:
     return int(StaticToken.objects.filter(device__user=user).count())
 
 
-def secret_of(device: TOTPDevice) -> str:
+def secret_of(device: PhoneDevice) -> str:
     """Return a device's secret as one types it: base32 in groups of four."""
     text = base64.b32encode(device.bin_key).decode().rstrip("=")
     return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
 
 
-def picture_of(device: TOTPDevice) -> str:
+def picture_of(device: PhoneDevice) -> str:
     """Return a device's secret as a QR code: the address of an image that holds itself."""
     image = qrcode.make(device.config_url, image_factory=SvgPathFillImage, border=4)
     out = io.BytesIO()
@@ -190,3 +190,13 @@ def _new_codes(user: User) -> list[str]:
     codes = [StaticToken.random_token() + StaticToken.random_token() for _ in range(RECOVERY_CODES)]
     StaticToken.objects.bulk_create(StaticToken(device=device, token=code) for code in codes)
     return ["-".join((code[:4], code[4:8], code[8:12], code[12:])) for code in codes]
+
+
+def encrypt_secrets() -> int:
+    """Encrypt secrets with the archive key that is current; return how many were not so yet."""
+    count = 0
+    current = f"{archive_key.current_id()}:"
+    for device in PhoneDevice.objects.exclude(key__startswith=current).order_by("pk"):
+        key = device.encrypted_key()
+        count += PhoneDevice.objects.filter(pk=device.pk, key=device.key).update(key=key)
+    return count

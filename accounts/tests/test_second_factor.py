@@ -9,10 +9,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client, RequestFactory
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import factors, rights
-from accounts.models import User
+from accounts.models import PhoneDevice, User
 from accounts.tests.factories import PASSWORD
 from audit.actors import acting
 from audit.models import Action, Entry
@@ -46,7 +45,7 @@ def code_by(secret, step=0):
 
 def code_of(user, step=0):
     """Return the code of the moment, or of so many half minutes later."""
-    return code_by(TOTPDevice.objects.get(user=user).bin_key, step)
+    return code_by(PhoneDevice.objects.get(user=user).bin_key, step)
 
 
 def secret_on(page):
@@ -66,7 +65,7 @@ def enrol(user, client):
     codes = re.findall(r"[a-z2-7]{4}(?:-[a-z2-7]{4}){3}", page.content.decode())
     assert len(codes) == 10, page.content.decode()
     # A code is taken once; tests don't wait for the next.
-    TOTPDevice.objects.update(last_t=-1)
+    PhoneDevice.objects.update(last_t=-1)
     return codes
 
 
@@ -101,7 +100,7 @@ def test_it_is_set_up_by_its_first_code_and_recovery_codes_are_shown_once(settin
     assert b"not the code of this moment" in refused.content
     # The phone has it by now.
     assert secret_on(refused) == secret
-    assert not TOTPDevice.objects.exists()
+    assert not PhoneDevice.objects.exists()
     codes = enrol(ada, client)
     assert factors.has_factor(ada)
     assert client.get("/admin/").status_code == 200
@@ -115,9 +114,9 @@ def test_each_time_it_is_opened_the_page_shows_another_secret():
     first, second = (secret_on(client.get(SET_UP)) for _ in range(2))
     assert first != second
     assert client.post(SET_UP, {"code": code_by(first)}).status_code == 200
-    assert not TOTPDevice.objects.exists()
+    assert not PhoneDevice.objects.exists()
     client.post(SET_UP, {"code": code_by(second)})
-    assert TOTPDevice.objects.get().bin_key == second
+    assert PhoneDevice.objects.get().bin_key == second
 
 
 def test_a_secret_is_its_session_s_alone():
@@ -126,11 +125,11 @@ def test_a_secret_is_its_session_s_alone():
     seen = secret_on(thief.get(SET_UP))
     assert secret_on(owner.get(SET_UP)) != seen
     owner.post(SET_UP, {"code": code_by(seen)})
-    assert not TOTPDevice.objects.exists()
+    assert not PhoneDevice.objects.exists()
     # Nor is it kept anywhere that another session, or who asks the database for devices, finds.
     Client().post(SET_UP, {"code": code_by(seen)})
     browser().post(SET_UP, {"code": code_by(seen)})
-    assert not TOTPDevice.objects.exists()
+    assert not PhoneDevice.objects.exists()
 
 
 def test_a_secret_ends_with_the_session_and_with_the_password(settings):
@@ -144,7 +143,7 @@ def test_a_secret_ends_with_the_session_and_with_the_password(settings):
     client.post("/admin/logout/")
     client.force_login(User.objects.get(pk=ada.pk))
     assert secret_on(client.post(SET_UP, {"code": code_by(seen)})) != seen
-    assert not TOTPDevice.objects.exists()
+    assert not PhoneDevice.objects.exists()
 
 
 def test_a_secret_is_confirmed_within_a_quarter_of_an_hour(monkeypatch):
@@ -153,7 +152,7 @@ def test_a_secret_is_confirmed_within_a_quarter_of_an_hour(monkeypatch):
     seen = secret_on(client.get(SET_UP))
     monkeypatch.setattr(factors, "SECRET_SECONDS", -1)
     assert secret_on(client.post(SET_UP, {"code": code_by(seen)})) != seen
-    assert not TOTPDevice.objects.exists()
+    assert not PhoneDevice.objects.exists()
 
 
 def test_who_has_one_gives_it_after_the_password_required_or_not():
@@ -258,7 +257,7 @@ def test_many_addresses_get_few_tries_a_day_and_keep_the_owner_from_nothing(limi
     codes = enrol(ada, browser())
     assert give(browser(address=HOME), code_of(ada)).status_code == 302
     assert sorted(hammer(ada)) == [200] * 8 + [429] * 72
-    TOTPDevice.objects.update(last_t=-1)
+    PhoneDevice.objects.update(last_t=-1)
     # Where a right one was given before, the code of the moment; from elsewhere a recovery code.
     assert give(browser(address=HOME), code_of(ada)).status_code == 302
     assert give(browser(address=ELSEWHERE), codes[0]).status_code == 302
@@ -278,7 +277,7 @@ def test_a_right_code_takes_nothing(limited):
     ada = staff()
     enrol(ada, browser())
     for _ in range(5):
-        TOTPDevice.objects.update(last_t=-1)
+        PhoneDevice.objects.update(last_t=-1)
         assert give(browser(address=HOME), code_of(ada)).status_code == 302
     assert cache.execute("KEYS", "l:*codes:*") == []
 
@@ -329,7 +328,7 @@ def test_a_password_alone_sets_up_no_other():
     thief = browser()
     for method in (thief.get, thief.post):
         assert leads_to(method(SET_UP), GIVE)
-    assert TOTPDevice.objects.count() == 1
+    assert PhoneDevice.objects.count() == 1
 
 
 def test_it_leads_nowhere_else():
@@ -347,7 +346,7 @@ def test_it_is_for_the_staff(path):
     client = Client()
     client.force_login(user)
     assert leads_to(client.get(path), "/admin/login/")
-    assert not TOTPDevice.objects.exists()
+    assert not PhoneDevice.objects.exists()
 
 
 def test_a_superuser_takes_it_away_from_others_with_a_reason():
@@ -375,7 +374,7 @@ def test_whoever_runs_the_server_takes_it_away(capsys):
     enrol(ada, browser())
     call_command("reset_second_factor", "ADA", reason="lost phone")
     assert "ada has no second factor any more" in capsys.readouterr().out
-    assert not TOTPDevice.objects.exists()
+    assert not PhoneDevice.objects.exists()
     assert not StaticToken.objects.exists()
     with pytest.raises(CommandError, match="has no second factor"):
         call_command("reset_second_factor", "ada")
