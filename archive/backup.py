@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,12 +10,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from archive import anchors, checking, contradicted, erase, snapshot
+from archive import anchors, checking, contradicted, erase, manifests, signing, snapshot
 from archive.chat_backup import Progress, backup_chat
 from archive.contradiction_search import lost_since, search
 from archive.hours import Damaged, hour_from, hour_start
 from archive.models import BackupRun
-from archive.runs import Shower, Silent, Tally, side_by_side
+from archive.runs import FAILURES, Shower, Silent, Tally, side_by_side
 from archive.sql import read_sql
 from archive.store import patient
 from archive.writing import Writers, Written
@@ -96,19 +96,23 @@ def backup(
         tally.add(chats=1)
 
     try:
+        # First, since what is written from here on needs no second signature.
+        _attempt("signing what is there", lambda: signing.sign_some(tally), tally)
         erase.finish(tally)
         if (since := lost_since()) is not None:
             search(patient, since, tally)
         side_by_side(targets(), act, tally)
         if hour is not None:
             checking.repair_hour(hour, tally)
-        try:
-            label = hour_from(cutoff - timedelta(microseconds=1))
-            snapshot.write(patient, label, again=hour is None)
-            anchors.note(patient)
-            keep_mark(begun)
-        except snapshot.FAILURES as error:
-            tally.fail("the snapshot of users and chats", error)
+        label = hour_from(cutoff - timedelta(microseconds=1))
+        _attempt("the manifests", lambda: manifests.write(patient, cutoff), tally)
+        _attempt(
+            "the snapshot of users and chats",
+            lambda: snapshot.write(patient, label, again=hour is None),
+            tally,
+        )
+        _attempt("the audit log's anchor", lambda: anchors.note(patient), tally)
+        _attempt("the database's mark", lambda: keep_mark(begun), tally)
     finally:
         writers.close()
     BackupRun.objects.filter(pk=run.pk).update(
@@ -138,6 +142,14 @@ def keep_mark(begun: Mark) -> None:
     if now.identity != begun.identity or now.number < begun.number:
         raise Damaged("the database is another one than when the run began")
     database_mark.keep(now)
+
+
+def _attempt(what: str, act: Callable[[], object], tally: Tally) -> None:
+    """Do one part of a run; where it fails, the others are done all the same."""
+    try:
+        act()
+    except FAILURES as error:
+        tally.fail(what, error)
 
 
 def cutoff_of(hour: int | None, *, now: bool) -> datetime:

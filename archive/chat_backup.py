@@ -6,10 +6,12 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+import orjson
 from django.db import transaction
 
 from archive.hours import Packed, hour_from, hour_start
 from archive.locks import ChatLock, chat_lock
+from archive.manifest_notes import Change, notes
 from archive.models import HourObject
 from archive.parts import Known, Part, classes
 from archive.sql import read_sql
@@ -72,6 +74,7 @@ def known_objects(segment_id: int) -> dict[UUID, Known]:
             entry.count,
             entry.last_seq,
             entry.etag,
+            entry.generation,
             bytes(entry.next_sha256) if entry.next_sha256 else None,
         )
         for entry in HourObject.objects.filter(segment=segment_id)
@@ -103,16 +106,24 @@ def _tasks(part: Part, new: int, lock: ChatLock) -> Iterator[Callable[[], Writte
 
 
 def _write(part: Part, user_id: UUID, packed: Packed, lock: ChatLock) -> Written:
-    known = part.known.get(user_id)
-    etag, size = write_object(
-        part.store, part.key(user_id), packed, lock, replaces=known.etag if known else None
-    )
-    return Written(user_id, packed.facts, size, etag)
+    return write_object(part, user_id, packed, lock)
+
+
+def changes(part: Part, written: list[Written]) -> Iterator[Change]:
+    """Yield what a run changed of a part's objects, as the manifests are to be told."""
+    for one in written:
+        known = part.known.get(one.user_id)
+        yield Change(
+            one.user_id, part.hour, part.chat.id,
+            known.generation if known else 0, known.sha256.hex() if known else "",
+            one.generation, one.facts.sha256,
+        )  # fmt: skip
 
 
 def record(part: Part, written: list[Written]) -> None:
     """Record a segment and its objects; needs a transaction."""
     first_at, last_at = part.times()
+    told = list(notes(changes(part, written)))
     row(
         _RECORD,
         {
@@ -129,5 +140,10 @@ def record(part: Part, written: list[Written]) -> None:
             "sizes": [one.size for one in written],
             "digests": [bytes.fromhex(one.facts.sha256) for one in written],
             "etags": [one.etag for one in written],
+            "generations": [one.generation for one in written],
+            "note_shards": [one.shard for one in told],
+            "note_counts": [one.count for one in told],
+            "note_digests": [one.digest for one in told],
+            "note_names": [orjson.dumps(one.named).decode() for one in told],
         },
     )

@@ -26,9 +26,10 @@ from archive.locks import ChatLock, chat_lock
 from archive.models import Segment
 from archive.parts import Known, Part, Ranges, checked_lines, contains
 from archive.runs import FAILURES, Tally
+from archive.signatures import check
 from archive.steps import step
 from archive.store import Missing, Store, patient
-from archive.writing import Written, write_object
+from archive.writing import write_object
 from messaging.models import TrimmedSend
 from messaging.tiers import Chat
 
@@ -73,6 +74,7 @@ def problem_of(part: Part, user_id: UUID, ranges: Ranges) -> str | None:
     try:
         found = part.store.get(part.key(user_id))
         facts = found.facts()
+        check(part.key(user_id), found.metadata, known.generation)
         if facts.sha256 != known.sha256.hex():
             return "it does not say of itself what was written"
         seqs = _seqs(part, user_id, split_lines(plain_chunks(found.chunks)), known)
@@ -167,10 +169,10 @@ def rewrite(part: Part, user_id: UUID, readers: dict[UUID, Ranges], lock: ChatLo
     if known and packed.facts.sha256 != known.sha256.hex() and part.first < part.rows_from:
         raise Damaged("what is left of it elsewhere is not what was written")
     step("repair.before")
-    etag, size = write_object(part.store, part.key(user_id), packed, lock, replaces=None)
+    written = write_object(part, user_id, packed, lock, anew=True)
     with transaction.atomic():
         lock.check()
-        record(part, [Written(user_id, packed.facts, size, etag)])
+        record(part, [written])
     step("repair.after")
 
 

@@ -5,7 +5,7 @@ say: one that lies in another's place is not taken for what belongs there.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
@@ -23,6 +23,7 @@ from archive.hours import (
     split_lines,
 )
 from archive.parts import Ranges, size_of
+from archive.signatures import generation_of
 from archive.store import Found, Missing, Store
 
 SMALL_BYTES = 512 * 1024
@@ -54,6 +55,7 @@ class Copy:
     """Else the object itself."""
     astray: bool = False
     """Whether it shows another sender's client_id: its messages are right, its place is not."""
+    generation: int = 0
 
     def lines(self) -> Iterator[Raw]:
         """Yield what it holds, in seq order; raises Damaged where it is in another."""
@@ -77,11 +79,25 @@ class Copy:
         self.plain, self.packed = b"", None
 
 
-def fetch_copy(store: Store, chat_id: UUID, hour: int, user_id: UUID) -> Copy | str:
+Trust = Callable[[str, dict[str, str]], int]
+"""Returns the generation of an object at a key by its metadata; raises Unsigned for one that is not
+to be taken."""
+
+
+def fetch_copy(
+    store: Store, chat_id: UUID, hour: int, user_id: UUID, trust: Trust = generation_of
+) -> Copy | str:
     """Return a user's copy of an hour, or what is wrong with it; raises ArchiveUnavailable."""
     key = key_of(user_id, hour, chat_id)
+
+    def take(found: Found) -> Copy:
+        copy = _copy(found, chat_id, hour, user_id)
+        # Last, since what is taken is counted.
+        copy.generation = trust(key, found.metadata)
+        return copy
+
     try:
-        return store.read(key, lambda found: _copy(found, chat_id, hour, user_id))
+        return store.read(key, take)
     except (Missing, Damaged) as error:
         return f"{key}: {error}"
 

@@ -20,6 +20,7 @@ from archive import contradicted, wishes
 from archive.erase_objects import erase_from_segment, holds_texts_of, kind_of
 from archive.export_making import withdraw_exports
 from archive.locks import chat_lock
+from archive.manifest_notes import gone, note, note_user
 from archive.models import ErasedUser, Erasure, HourObject, Segment
 from archive.runs import FAILURES, Tally
 from archive.steps import step
@@ -127,12 +128,14 @@ def _adopt() -> None:
         chat = Chat.objects.filter(pk=chat_id).first()
         if known is not None and known.done_at is not None:
             wishes.forget_message(patient, chat_id, seq)
-        elif known is None and chat is not None:
+        elif known is None and chat and wishes.message_is_signed(patient, chat_id, seq):
             _ask(chat_id, seq)
             forget_chat(chat.number)
     for user_id, texts in wishes.users(patient).items():
         user = User.objects.filter(pk=user_id).first()
-        if user is not None and not ErasedUser.objects.filter(user=user, texts__gte=texts).exists():
+        if user is None or ErasedUser.objects.filter(user=user, texts__gte=texts).exists():
+            continue
+        if wishes.user_is_signed(patient, user_id, texts=texts):
             _shut(user, texts=texts)
 
 
@@ -143,10 +146,11 @@ def honour() -> int:
     """
     count = 0
     for chat_id, seq in list(wishes.messages(patient)):
-        if Chat.objects.filter(pk=chat_id).exists():
+        is_there = Chat.objects.filter(pk=chat_id).exists()
+        if is_there and wishes.message_is_signed(patient, chat_id, seq):
             _ask(chat_id, seq)
             count += 1
-    for user_id, texts in wishes.users(patient).items():
+    for user_id, texts in wishes.signed_users(patient):
         user = User.objects.filter(pk=user_id).first()
         if user is not None:
             _shut(user, texts=texts)
@@ -284,6 +288,16 @@ def _met(chat_id: UUID, user_id: UUID) -> Q:
     return Q(pk__in=[segment_id for (segment_id,) in found])
 
 
+def _forget_objects(user_id: UUID) -> None:
+    """Take a user's objects out of the index, and have the manifests say that they are gone."""
+    theirs = HourObject.objects.filter(user=user_id).select_related("segment").order_by("pk")
+    while some := list(theirs[:DELETE_AT_ONCE]):
+        with transaction.atomic():
+            note(gone(some))
+            HourObject.objects.filter(pk__in=[one.pk for one in some]).delete()
+    note_user(user_id)
+
+
 def _delete_prefix(user_id: UUID, tally: Tally) -> None:
     """Delete all of a user's objects, then what the index knows of them."""
     for chat in _chats_of(user_id):
@@ -297,5 +311,5 @@ def _delete_prefix(user_id: UUID, tally: Tally) -> None:
         step("erase.prefix")
         tally.add(objects=len(some))
     contradicted.drop_of(patient, user_id)
-    HourObject.objects.filter(user=user_id).delete()
+    _forget_objects(user_id)
     ErasedUser.objects.filter(user=user_id).update(done_at=Now())

@@ -12,9 +12,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from archive.chat_backup import changes
 from archive.checking import part_of
 from archive.hours import Damaged, Packed, line_of, message_from
 from archive.locks import ChatLock
+from archive.manifest_notes import note
 from archive.models import HourObject, Segment
 from archive.parts import NO_TEXT, Part, Ranges, checked_lines
 from archive.runs import Tally
@@ -61,10 +63,13 @@ def _rewrite(
     sha256 = bytes.fromhex(packed.facts.sha256)
     row.update(next_sha256=sha256)
     step("erase.announced")
-    etag, size = write_object(part.store, part.key(user_id), packed, lock, replaces=known.etag)
+    one = write_object(part, user_id, packed, lock)
     with transaction.atomic():
         lock.check()
-        row.update(sha256=sha256, next_sha256=None, etag=etag, size=size)
+        row.update(
+            sha256=sha256, next_sha256=None, etag=one.etag, size=one.size, generation=one.generation
+        )
+        note(changes(part, [one]))
     step("erase.rewritten")
     for digest in filter(None, (known.sha256, known.coming)):
         try:

@@ -192,7 +192,7 @@ def _from_object(
     if found is None:
         return
     known = Known(
-        bytes(found.sha256), found.count, found.last_seq, found.etag,
+        bytes(found.sha256), found.count, found.last_seq, found.etag, found.generation,
         bytes(found.next_sha256) if found.next_sha256 else None,
     )  # fmt: skip
     key = key_of(user_id, hour_from(found.segment.hour), chat_id)

@@ -17,8 +17,9 @@ from operator import itemgetter
 from uuid import UUID
 
 from archive import copies
-from archive.copies import Copy, Raw, fetch_copy, in_order
+from archive.copies import Copy, Raw, Trust, fetch_copy, in_order
 from archive.hours import Facts, Packer, key_of, message_from, split_lines
+from archive.signatures import generation_of
 from archive.store import Store
 from archive.threads import Crew
 from messaging.models import Message
@@ -138,7 +139,11 @@ class Hour:
 
 
 def read_hours(
-    store: Store, chat_id: UUID, hours: Iterable[tuple[int, list[UUID]]], crew: Crew
+    store: Store,
+    chat_id: UUID,
+    hours: Iterable[tuple[int, list[UUID]]],
+    crew: Crew,
+    trust: Trust = generation_of,
 ) -> Iterator[Hour]:
     """Yield a chat's hours with their copies, read ahead by a crew; raises ArchiveUnavailable.
 
@@ -151,8 +156,8 @@ def read_hours(
 
     def begun(hour: Hour, user_id: UUID) -> Callable[[], Copy | str]:
         if few:
-            return partial(fetch_copy, store, chat_id, hour.hour, user_id)
-        return crew.submit(fetch_copy, store, chat_id, hour.hour, user_id).result
+            return partial(fetch_copy, store, chat_id, hour.hour, user_id, trust)
+        return crew.submit(fetch_copy, store, chat_id, hour.hour, user_id, trust).result
 
     ahead = chain(first, tasks)
     under_way: deque[tuple[Hour, Callable[[], Copy | str]]] = deque()

@@ -80,6 +80,11 @@ class HourObject(models.Model):
     size = models.BigIntegerField(help_text="Bytes in the bucket.")
     sha256 = models.BinaryField(max_length=32, help_text="Of the plain bytes.")
     etag = models.CharField(max_length=128)
+    generation = models.IntegerField(
+        db_default=0,
+        help_text="1 for its first writing, one more for each further one; 0 from before objects "
+        "were signed.",
+    )
     next_sha256 = models.BinaryField(
         max_length=32,
         null=True,
@@ -90,9 +95,71 @@ class HourObject(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["segment", "user"], name="an_object_per_user"),
         ]
+        indexes = [
+            # The few among the many, which a base names in full.
+            models.Index(
+                fields=["id"],
+                name="objects_written_again",
+                condition=models.Q(generation__gt=1),
+            )
+        ]
 
     def __str__(self) -> str:
         return f"object {self.pk}"
+
+
+class ManifestShard(models.Model):
+    """A sixteenth of all chats, by their ids' last digit: its newest manifest, and newest base."""
+
+    shard = models.SmallIntegerField(primary_key=True)
+    number = models.BigIntegerField(default=0)
+    until = models.DateTimeField(null=True, help_text="Up to when the newest manifest tells.")
+    written = models.BooleanField(
+        default=True, help_text="Whether the newest manifest is in the bucket, not only settled."
+    )
+    base_at = models.DateTimeField(null=True)
+    rebuild = models.BooleanField(
+        default=True, help_text="Whether the next run is to count the index anew."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.shard:x} {self.number}"
+
+
+class ManifestNote(models.Model):
+    """What a manifest is to say of one hour of a chat, from the moment that it was recorded."""
+
+    id = models.BigAutoField(primary_key=True)
+    shard = models.SmallIntegerField()
+    number = models.BigIntegerField(null=True, help_text="The manifest that says it.")
+    hour = models.DateTimeField()
+    count = models.IntegerField(help_text="By how many objects of the first generation it grew.")
+    digest = models.BinaryField(max_length=32, help_text="By what those objects' digest grew.")
+    named = models.JSONField(help_text="Objects in full: key, generation, SHA-256.")
+
+    class Meta:
+        indexes = [models.Index(fields=["shard", "number", "id"], name="notes_of_a_manifest")]
+
+    def __str__(self) -> str:
+        return f"{self.shard:x} {self.hour:%Y-%m-%dT%H}"
+
+
+class ManifestHour(models.Model):
+    """How many objects of the first generation a shard has of an hour, and their digest."""
+
+    id = models.BigAutoField(primary_key=True)
+    shard = models.SmallIntegerField()
+    hour = models.DateTimeField()
+    count = models.BigIntegerField()
+    digest = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["shard", "hour"], name="a_total_per_shard_and_hour")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.shard:x} {self.hour:%Y-%m-%dT%H}"
 
 
 class ArchiveKey(models.Model):

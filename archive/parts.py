@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from archive.hours import Damaged, Packed, Packer, key_of, plain_chunks, seq_of, split_lines
+from archive.signatures import check
 from archive.sql import read_sql
 from archive.store import Store
 from common.database import rows
@@ -74,6 +75,7 @@ class Known:
     count: int
     last: int
     etag: str
+    generation: int
     coming: bytes | None = None
     """What the object is about to become, while a message is being erased from it."""
 
@@ -213,7 +215,9 @@ def checked_lines(store: Store, key: str, known: Known) -> Iterator[tuple[int, b
     """
     sha = hashlib.sha256()
     count = 0
-    for raw in split_lines(plain_chunks(store.get(key).chunks)):
+    found = store.get(key)
+    check(key, found.metadata, known.generation)
+    for raw in split_lines(plain_chunks(found.chunks)):
         if count == known.count:
             break
         sha.update(raw + b"\n")

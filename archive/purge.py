@@ -16,10 +16,11 @@ from django.db import transaction
 from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import Now
 
-from archive import contradicted, snapshot
+from archive import contradicted, manifests, snapshot
 from archive.export import KEPT, asked_at, parse_export_key
 from archive.hours import hour_from, hour_start, key_of, parse_key
 from archive.locks import ChatLock, chat_lock
+from archive.manifest_notes import gone, note
 from archive.models import BackupRun, Export, HourObject, RetentionRun, Segment
 from archive.runs import Shower, Silent, Tally, side_by_side
 from archive.sql import read_sql
@@ -69,6 +70,7 @@ def purge(
     side_by_side(_chats(before), act, tally, threads=max(1, settings.ARCHIVE_THREADS // 3))
     _purge_snapshots(before, tally)
     _purge_kept_aside(before, tally)
+    tally.add(manifests=manifests.purge(patient))
     BackupRun.objects.filter(started_at__lt=before).delete()
     if sweep:
         _sweep(before, tally, dry_run=False)
@@ -129,7 +131,9 @@ def purge_chat(chat: Chat, before: datetime, lock: ChatLock, tally: Tally) -> in
         lock.check()
         patient.delete(key_of(one.user_id, hour_from(one.segment.hour), chat.id) for one in some)
         step("purge.deleted")
-        HourObject.objects.filter(pk__in=[one.pk for one in some]).delete()
+        with transaction.atomic():
+            note(gone(some))
+            HourObject.objects.filter(pk__in=[one.pk for one in some]).delete()
         step("purge.rows")
         deleted += len(some)
         tally.add(deleted=len(some), bytes=sum(one.size for one in some))

@@ -14,12 +14,14 @@ import orjson
 from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
 
-from archive import erase, snapshot
+from archive import erase, ledger, manifests, snapshot
 from archive.catalog import Catalog
 from archive.hours import Damaged, hour_start
+from archive.ledger import Ledger
 from archive.merging import Contradiction
 from archive.restore_chat import Listed, restore_chat
 from archive.runs import Shower, Silent, Tally, side_by_side
+from archive.signatures import Unsigned
 from archive.sql import read_sql
 from archive.steps import step
 from archive.store import patient
@@ -47,8 +49,11 @@ class NothingToRestore(Exception):
 class Selection:
     """The part of the newest snapshot that is to come back."""
 
-    def __init__(self, hour: int, *, chat_id: UUID | None, user_id: UUID | None) -> None:
+    def __init__(
+        self, hour: int, *, chat_id: UUID | None, user_id: UUID | None, unsigned: bool = False
+    ) -> None:
         self.hour = hour
+        self.unsigned = unsigned
         members = self._read("memberships")
         self.chats: set[str] | None = None
         self.users: set[str] | None = None
@@ -63,7 +68,7 @@ class Selection:
             } | ({str(user_id)} if user_id else set())
 
     def _read(self, table: str) -> Iterator[dict[str, Any]]:
-        return snapshot.read(patient, self.hour, table)
+        return snapshot.read(patient, self.hour, table, unsigned=self.unsigned)
 
     def portions(self, table: str) -> Iterator[list[dict[str, Any]]]:
         """Yield the chosen rows of a table, some at a time."""
@@ -86,27 +91,37 @@ def restore(
     chat_id: UUID | None = None,
     user_id: UUID | None = None,
     dry_run: bool = False,
+    unsigned: bool = False,
     shower: Shower | None = None,
 ) -> dict[str, Any]:
     """Bring back one chat, all chats of a user, or everything; report.
 
+    What is not signed by a key of the ring is named and left, unless `unsigned` asks for it.
     Raises NothingToRestore.
     """
     shower, tally = shower or Silent(), Tally()
-    hour = snapshot.newest(patient)
+    hour = snapshot.newest(patient, unsigned=unsigned)
     if hour is None:
         raise NothingToRestore
-    selection = Selection(hour, chat_id=chat_id, user_id=user_id)
+    selection = Selection(hour, chat_id=chat_id, user_id=user_id, unsigned=unsigned)
     if selection.chats is not None and not (selection.chats and selection.users):
         # No user of that id is in a chat, or nobody is in a chat of that id.
         raise NothingToRestore
+    known = ledger.read(patient, unsigned=unsigned)
+    known.expect(snapshot.numbers(patient, hour, unsigned=unsigned))
+    base: dict[str, Any] = {
+        "command": "restore",
+        "snapshot": hour_start(hour).isoformat(),
+        "manifests_until": known.until or "there are none",
+    }
     with Catalog(hour) as catalog, Crew(settings.ARCHIVE_THREADS, "objects") as crew:
         if selection.chats is None or selection.users is None:
             catalog.add(patient, [""])
         else:
             wanted = {UUID(chat) for chat in selection.chats}
             catalog.add(patient, [f"{user}/" for user in sorted(selection.users)], wanted)
-        base = {"command": "restore", "snapshot": hour_start(hour).isoformat()}
+        for lacks in known.lacking:
+            tally.fail("manifest", Unsigned(lacks))
         if dry_run:
             # What the bucket has, whatever the database has of it; to count messages is to read it.
             for table in ("users", "blocks", "memberships"):
@@ -115,19 +130,10 @@ def restore(
             return {**base, "dry_run": True, **tally.report()}
         tally.add(users=0, blocks=0, chats=0, memberships=0, messages=0, damaged=0)
         _accounts_and_chats(selection, catalog, tally)
-        shower.total(catalog.listed_count())
-
-        def act(item: Listed) -> None:
-            try:
-                restore_chat(catalog, item, crew, tally)
-            except (Contradiction, Damaged, DataError, IntegrityError) as error:
-                # This chat's alone: the others may be fine.
-                tally.fail(item, error)
-            shower.advance(1)
-
-        side_by_side((Listed(*one) for one in catalog.listed()), act, tally)
-        for unknown in catalog.unlisted():
-            tally.fail(f"chat {unknown}", Damaged("it has objects but is in no snapshot"))
+        _chats(catalog, crew, known, tally, shower)
+    if selection.chats is None:
+        base |= known.agreement()
+    manifests.rebuild()
     tally.add(erased=erase.honour())
     seen = _epoch_seen()
     step("restore.honoured")
@@ -145,6 +151,23 @@ def _epoch_seen() -> int:
     except (Unavailable, NoMark):
         return 0
     return kept.epoch if kept else 0
+
+
+def _chats(catalog: Catalog, crew: Crew, known: Ledger, tally: Tally, shower: Shower) -> None:
+    """Bring back the chats that the catalog lists, side by side."""
+    shower.total(catalog.listed_count())
+
+    def act(item: Listed) -> None:
+        try:
+            restore_chat(catalog, item, crew, tally, known.trust)
+        except (Contradiction, Damaged, DataError, IntegrityError) as error:
+            # This chat's alone: the others may be fine.
+            tally.fail(item, error)
+        shower.advance(1)
+
+    side_by_side((Listed(*one) for one in catalog.listed()), act, tally)
+    for unknown in catalog.unlisted():
+        tally.fail(f"chat {unknown}", Damaged("it has objects but is in no snapshot"))
 
 
 def _accounts_and_chats(selection: Selection, catalog: Catalog, tally: Tally) -> None:

@@ -15,7 +15,7 @@ import orjson
 from django.db import connection, transaction
 
 from archive.catalog import Catalog
-from archive.copies import Copy, Raw
+from archive.copies import Copy, Raw, Trust
 from archive.hours import Damaged, key_of, parse_line
 from archive.locks import chat_lock
 from archive.merging import Contradiction, Hour, read_hours
@@ -23,6 +23,7 @@ from archive.models import Erasure, Segment
 from archive.parts import Ranges, clipped, joined
 from archive.restore_index import Bounds, Index
 from archive.runs import Tally
+from archive.signatures import generation_of
 from archive.sql import read_sql
 from archive.steps import step
 from archive.store import patient
@@ -66,7 +67,9 @@ class Listed(NamedTuple):
         return f"chat {self.chat_id}"
 
 
-def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> None:
+def restore_chat(
+    catalog: Catalog, listed: Listed, crew: Crew, tally: Tally, trust: Trust = generation_of
+) -> None:
     """Bring a chat back whole or not at all.
 
     Until then nobody can write to it: there are no memberships, and a private chat without a
@@ -84,7 +87,7 @@ def restore_chat(catalog: Catalog, listed: Listed, crew: Crew, tally: Tally) -> 
         with transaction.atomic():
             lock.check()
             filled, _ = row(_TAKE_CHAT, {"chat": chat_id})
-            added = _Messages(listed, catalog, tally, filled=filled).bring(crew)
+            added = _Messages(listed, catalog, tally, filled=filled).bring(crew, trust)
             ChatRow.objects.filter(pk=chat_id, last_seq=0).update(
                 last_seq=last_seq, start_seq=last_seq + 1, db_seq=last_seq + 1
             )
@@ -112,14 +115,14 @@ class _Messages:
         self._half_erased: list[int] = []
         self._last = 0
 
-    def bring(self, crew: Crew) -> int:
+    def bring(self, crew: Crew, trust: Trust) -> int:
         """Bring them all; return how many the database did not have."""
         if self._filled:
             # Beside the table first, to see whether what is there already is the same.
             with connection.cursor() as cursor:
                 cursor.execute(_STAGE)
         copied = 0
-        hours = read_hours(patient, self._chat_id, self._hours, crew)
+        hours = read_hours(patient, self._chat_id, self._hours, crew, trust)
         while more := self._copy_some(hours):
             copied += more
             self._record()

@@ -72,6 +72,7 @@ class Index:
                 "sizes": [copy.size for copy in copies],
                 "digests": [bytes.fromhex(copy.facts.sha256) for copy in copies],
                 "etags": [copy.etag for copy in copies],
+                "generations": [copy.generation for copy in copies],
             },
         )
         self._hours, self._copies = [], []

@@ -4,25 +4,25 @@ Each run writes them under `_system/{year}/{day_of_year}/{hour}/`, and last `man
 that the rest is whole. Members are read first and users last: no row names one that is not there.
 """
 
-import hashlib
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any, NamedTuple
 
 import orjson
 from django.db import DatabaseError
 
-from archive.hours import Damaged, Packed, Packer, hour_from, hour_path, plain_chunks, split_lines
+from archive import manifests, signed_objects
+from archive.hours import Damaged, Packer, hour_from, hour_path
 from archive.sql import read_sql
 from archive.steps import step
-from archive.store import ArchiveUnavailable, Found, Missing, Store
+from archive.store import ArchiveUnavailable, Missing, Store
 from common.database import rows
 
+logger = logging.getLogger(__name__)
 PREFIX = "_system/"
 VERSION = "1"
 PORTION = 2000
-TRIES = 4
 MANIFEST_MOST_BYTES = 64 * 1024
 FAILURES = (ArchiveUnavailable, Missing, Damaged, DatabaseError)
 
@@ -59,67 +59,57 @@ def write(store: Store, hour: int, *, again: bool) -> None:
         for portion in _portions(table):
             packer.add(portion)
         packed = packer.finish()
-        _put(store, folder(hour) + table.name, packed)
+        signed_objects.put(store, folder(hour) + table.name, packed)
         facts[table.name] = {"count": packed.facts.count, "sha256": packed.facts.sha256}
     step("snapshot.manifest")
     packer = Packer()
-    packer.add([(1, orjson.dumps({"version": int(VERSION), "tables": facts}))])
-    _put(store, folder(hour) + "manifest", packer.finish())
+    packer.add(
+        [
+            (
+                1,
+                orjson.dumps(
+                    {"version": int(VERSION), "tables": facts, "manifests": manifests.numbers()}
+                ),
+            )
+        ]
+    )
+    signed_objects.put(store, folder(hour) + "manifest", packer.finish())
     step("snapshot.after")
 
 
-def _put(store: Store, key: str, packed: Packed) -> None:
-    """Write an object and read it back; raises Damaged when it does not read back right."""
-    facts = packed.facts
-    metadata = {"count": str(facts.count), "sha256": facts.sha256, "version": VERSION}
-    for attempt in range(1, TRIES + 1):
-        store.put_plain(key, packed.body(), metadata)
-        try:
-            _check(store, key, facts.sha256)
-        except (Missing, Damaged, ArchiveUnavailable):
-            if attempt == TRIES:
-                raise
-        else:
-            return
-
-
-def whole(store: Store, hour: int) -> bool:
+def whole(store: Store, hour: int, *, unsigned: bool = False) -> bool:
     """Say whether an hour has a snapshot all of whose objects are what its manifest says."""
     try:
-        for name, facts in manifest(store, hour).items():
-            _check(store, folder(hour) + name, facts["sha256"])
-    except (Missing, Damaged):
+        for name, facts in manifest(store, hour, unsigned=unsigned).items():
+            signed_objects.check(store, folder(hour) + name, facts["sha256"], unsigned=unsigned)
+    except (Missing, Damaged) as error:
+        logger.warning("the snapshot %s is not taken: %s", folder(hour), error)
         return False
     return True
 
 
-def manifest(store: Store, hour: int) -> dict[str, Any]:
+def manifest(store: Store, hour: int, *, unsigned: bool = False) -> dict[str, Any]:
     """Return an hour's manifest: table -> count and sha256; raises Missing, Damaged."""
-    return store.read(folder(hour) + "manifest", _tables)
-
-
-def _tables(found: Found) -> dict[str, Any]:
-    plain = b""
-    for chunk in plain_chunks(found.chunks):
-        plain += chunk
-        if len(plain) > MANIFEST_MOST_BYTES:
-            raise Damaged("the manifest is none")
-    try:
-        tables: dict[str, Any] = orjson.loads(plain)["tables"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Damaged("the manifest can't be read") from error
+    tables: dict[str, Any] = _said(store, hour, unsigned=unsigned)["tables"]
     return tables
 
 
-def _check(store: Store, key: str, sha256: str) -> None:
-    def compare(found: Found) -> None:
-        sha = hashlib.sha256()
-        for chunk in plain_chunks(found.chunks):
-            sha.update(chunk)
-        if sha.hexdigest() != sha256:
-            raise Damaged(f"{key} is not what was written")
+def numbers(store: Store, hour: int, *, unsigned: bool = False) -> dict[str, int]:
+    """Return which manifests of objects there were by then, by shard; none before there were."""
+    found: dict[str, int] = _said(store, hour, unsigned=unsigned).get("manifests", {})
+    return found
 
-    store.read(key, compare)
+
+def _said(store: Store, hour: int, *, unsigned: bool) -> dict[str, Any]:
+    key = folder(hour) + "manifest"
+    plain = signed_objects.read_plain(store, key, MANIFEST_MOST_BYTES, unsigned=unsigned)
+    try:
+        said = orjson.loads(plain)
+        if isinstance(said["tables"], dict):
+            return dict(said)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged("the manifest can't be read") from error
+    raise Damaged("the manifest can't be read")
 
 
 def _portions(table: Table) -> Iterator[list[tuple[int, bytes]]]:
@@ -141,7 +131,7 @@ def hour_of_key(key: str) -> int | None:
         return None
 
 
-def newest(store: Store) -> int | None:
+def newest(store: Store, *, unsigned: bool = False) -> int | None:
     """Return the hour of the newest whole snapshot: walks back from the last, folder by folder."""
     # Wishes to erase lie beside the years.
     years = [found for found in store.folders(PREFIX) if found[len(PREFIX) :][:-1].isdecimal()]
@@ -149,27 +139,14 @@ def newest(store: Store) -> int | None:
         for day in reversed(store.folders(year)):
             for hour in reversed(store.folders(day)):
                 found = hour_of_key(hour + "manifest")
-                if found is not None and whole(store, found):
+                if found is not None and whole(store, found, unsigned=unsigned):
                     return found
     return None
 
 
-def read(store: Store, hour: int, table: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a snapshot's table; raises Missing, Damaged, ArchiveUnavailable.
-
-    One that breaks off is read again, and gone on with where that was.
-    """
-    given = 0
-    for attempt in range(1, TRIES + 1):
-        lines = split_lines(plain_chunks(store.get(folder(hour) + table).chunks))
-        try:
-            for raw in islice(lines, given, None):
-                given += 1
-                yield orjson.loads(raw)
-        except ValueError as error:
-            raise Damaged(f"the snapshot's {table} can't be read") from error
-        except ArchiveUnavailable:
-            if attempt == TRIES:
-                raise
-        else:
-            return
+def read(
+    store: Store, hour: int, table: str, *, unsigned: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a snapshot's table; raises Missing, Damaged, ArchiveUnavailable."""
+    sha256 = manifest(store, hour, unsigned=unsigned)[table]["sha256"]
+    return signed_objects.read_lines(store, folder(hour) + table, sha256=sha256, unsigned=unsigned)

@@ -15,6 +15,7 @@ from typing import Final
 STEPS: Final = (
     *("chat.locked", "put.before", "put.after", "read_back.after"),
     *("record.before", "record.inside", "record.after"),
+    *("manifest.assigned", "manifest.put", "manifest.inside", "manifest.after", "manifest.base"),
     *("snapshot.before", "snapshot.manifest", "snapshot.after"),
     *("trim.verify", "trim.verified", "trim.before", "trim.inside", "trim.after"),
     *("purge.before", "purge.inside", "purge.hidden", "purge.deleted", "purge.rows"),

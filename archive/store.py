@@ -21,6 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from archive.direct import BRISK, META, PATIENT, Direct, Patience
 from archive.hours import Damaged, Facts, Packed
+from archive.signatures import FIRST, signed_metadata
 from common.errors import ArchiveUnavailable as ArchiveUnavailable  # noqa: PLC0414 - sought here
 
 if TYPE_CHECKING:
@@ -112,11 +113,31 @@ class Store:
 
     def etag(self, key: str) -> str:
         """Return an object's ETag; raises Missing, ArchiveUnavailable."""
+        return self.head(key)[1]
+
+    def head(self, key: str) -> tuple[dict[str, str], str]:
+        """Return an object's metadata and ETag; raises Missing, ArchiveUnavailable."""
         try:
             found = self.client.head_object(Bucket=settings.S3_BUCKET, Key=key)
         except FAILURES as error:
             raise _meaning(error) from error
-        return found["ETag"]
+        return found["Metadata"], found["ETag"]
+
+    def change_metadata(self, key: str, metadata: dict[str, str], etag: str) -> str:
+        """Give an hour object other metadata, by a copy in its own place; return its ETag.
+
+        Raises Changed when another one is there, Missing, ArchiveUnavailable.
+        """
+        try:
+            answer = self.client.copy_object(
+                Bucket=settings.S3_BUCKET, Key=key,
+                CopySource={"Bucket": settings.S3_BUCKET, "Key": key}, CopySourceIfMatch=etag,
+                Metadata=metadata, MetadataDirective="REPLACE",
+                ContentType=CONTENT_TYPE, ContentEncoding="gzip",
+            )  # fmt: skip
+        except FAILURES as error:
+            raise _meaning(error) from error
+        return answer["CopyObjectResult"]["ETag"]
 
     def read(self, key: str, take: Callable[[Found], T]) -> T:
         """Read an object by what takes it, and again where it breaks off or comes out wrong.
@@ -132,23 +153,28 @@ class Store:
                     raise
         raise ArchiveUnavailable
 
-    def put(self, key: str, packed: Packed, *, replaces: str | None) -> str:
-        """Write an hour object and return its ETag; it replaces that one, or none.
+    def put(
+        self, key: str, packed: Packed, *, replaces: str | None, generation: int = FIRST
+    ) -> str:
+        """Write an hour object, signed, and return its ETag; it replaces that one, or none.
 
         Raises Changed when another one is there, ArchiveUnavailable.
         """
+        metadata = signed_metadata(key, packed.facts, generation)
         if self._conditional and packed.file is None:
             headers = {
                 "Content-Type": CONTENT_TYPE,
                 "Content-Encoding": "gzip",
-                **{f"{META}{name}": value for name, value in packed.facts.metadata().items()},
+                **{f"{META}{name}": value for name, value in metadata.items()},
                 **({"If-None-Match": "*"} if replaces is None else {"If-Match": replaces}),
             }
             if (etag := self.direct.put(key, packed.held, headers)) is not None:
                 return etag
-        return self._put(key, packed, replaces=replaces)
+        return self._put(key, packed, metadata, replaces=replaces)
 
-    def _put(self, key: str, packed: Packed, *, replaces: str | None) -> str:
+    def _put(
+        self, key: str, packed: Packed, metadata: dict[str, str], *, replaces: str | None
+    ) -> str:
         body = packed.body()
         options: dict[str, Any] = {"ContentEncoding": "gzip", "ContentType": CONTENT_TYPE}
         if self._conditional:
@@ -158,14 +184,14 @@ class Store:
                 Bucket=settings.S3_BUCKET,
                 Key=key,
                 Body=body,
-                Metadata=packed.facts.metadata(),
+                Metadata=metadata,
                 **options,
             )
         except ClientError as error:
             if self._conditional and _status(error) == HTTPStatus.NOT_IMPLEMENTED:
                 # The locks alone must do: this server knows no conditional writes.
                 self._conditional = False
-                return self._put(key, packed, replaces=replaces)
+                return self._put(key, packed, metadata, replaces=replaces)
             raise _meaning(error) from error
         except (BotoCoreError, HTTPError) as error:
             raise _meaning(error) from error

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 
 from archive.hours import Damaged, hour_from, key_of, line_from, plain_chunks, seq_of, split_lines
+from archive.signatures import check
 from archive.sql import read_sql
 from common.bulkheads import bulkheads
 from common.cache import CacheUnavailable, cache, keep
@@ -40,6 +41,7 @@ class Held:
     count: int
     size: int
     sha256: bytes
+    generation: int
     next_sha256: bytes | None = None
     """What it is about to become, while a message is being erased from it."""
 
@@ -160,8 +162,9 @@ class ArchiveTier(Tier):
 
 
 def _held(fields: Sequence[Any]) -> Held:
-    hour, first, last, count, size, sha256, coming = fields
-    return Held(hour_from(hour), first, last, count, size, bytes(sha256), coming and bytes(coming))
+    hour, first, last, count, size, sha256, generation, coming = fields
+    start, digests = hour_from(hour), (bytes(sha256), generation, coming and bytes(coming))
+    return Held(start, first, last, count, size, *digests)
 
 
 def read_lines(
@@ -194,6 +197,7 @@ def _fetched(
     for attempt in (1, 2):
         try:
             found = store.brisk.get(key)
+            check(key, found.metadata, held.generation)
             if max(found.size, held.size) > MOST_KEPT_BYTES:
                 return checked(found.chunks, held, wanted)
             packed = b"".join(found.chunks)

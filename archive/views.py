@@ -18,6 +18,7 @@ from archive.hours import Damaged, hour_from, key_of, plain_chunks
 from archive.models import HourObject
 from archive.selectors import objects_of
 from archive.serializers import ArchiveQuerySerializer, HourObjectSerializer
+from archive.signatures import check
 from common.bulkheads import bulkheads
 from common.errors import ArchiveUnavailable, NotFound
 from common.ids import parse_id
@@ -147,6 +148,7 @@ def _whole(entry: HourObject) -> tuple[IO[bytes], File]:
     def kept() -> Iterator[bytes]:
         nonlocal etag
         found = store.brisk.get(key)
+        check(key, found.metadata, entry.generation)
         etag = found.etag
         if found.size > 2 * entry.size + IN_MEMORY_BYTES:
             raise Damaged(f"{key} is larger than what was written")

@@ -9,15 +9,18 @@ WITH stored AS (
         last_at = excluded.last_at, purged_at = NULL
   RETURNING id, hour
 ), objects AS (
-  INSERT INTO archive_hourobject (segment_id, user_id, first_seq, last_seq, count, size, sha256, etag)
-  SELECT stored.id, o.user_id, o.first_seq, o.last_seq, o.count, o.size, o.sha256, o.etag
+  INSERT INTO archive_hourobject (segment_id, user_id, first_seq, last_seq, count, size, sha256, etag,
+                                  generation)
+  SELECT stored.id, o.user_id, o.first_seq, o.last_seq, o.count, o.size, o.sha256, o.etag,
+         o.generation
     FROM unnest(%(of_hours)s::timestamptz[], %(users)s::uuid[], %(object_firsts)s::bigint[],
                 %(object_lasts)s::bigint[], %(counts)s::bigint[], %(sizes)s::bigint[],
-                %(digests)s::bytea[], %(etags)s::text[])
-         AS o(hour, user_id, first_seq, last_seq, count, size, sha256, etag)
+                %(digests)s::bytea[], %(etags)s::text[], %(generations)s::int[])
+         AS o(hour, user_id, first_seq, last_seq, count, size, sha256, etag, generation)
     JOIN stored ON stored.hour = o.hour
   ON CONFLICT (segment_id, user_id) DO UPDATE
     SET first_seq = excluded.first_seq, last_seq = excluded.last_seq, count = excluded.count,
-        size = excluded.size, sha256 = excluded.sha256, etag = excluded.etag, next_sha256 = NULL
+        size = excluded.size, sha256 = excluded.sha256, etag = excluded.etag,
+        generation = excluded.generation, next_sha256 = NULL
 )
 SELECT count(*) FROM stored;

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 
 import orjson
@@ -28,6 +29,7 @@ from archive.tests.world import (
     talk,
     told,
 )
+from common import archive_key
 from common.tests.servers import at_once
 from messaging.models import Chat
 from tests.core.people import Person
@@ -54,11 +56,14 @@ def test_each_user_gets_an_object_per_hour_in_the_apis_own_form(people):
     found = read(f"{ada.id}/2026/007/04/{chat_id}")
     assert found["type"] == "application/x-ndjson"
     assert found["encoding"] == "gzip"
+    signature = found["metadata"].pop("signature")
+    assert re.fullmatch(rf"{archive_key.current_id()}:[0-9a-f]{{64}}", signature)
     assert found["metadata"] == {
         "first-seq": "4",
         "last-seq": "6",
         "count": "3",
         "sha256": hashlib.sha256(found["plain"]).hexdigest(),
+        "generation": "1",
     }
     assert found["plain"].splitlines() == [orjson.dumps(m) for m in found["messages"]]
     assert found["raw"][4:8] == b"\0\0\0\0", "no time in the header"

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from archive.direct import PATIENT, Direct
 from archive.hours import Packer
+from archive.signatures import signed_metadata
 from archive.store import ArchiveUnavailable, Changed, Missing, Store, patient
 from archive.tests.proxy import bad_network
 from archive.tests.world import read
@@ -42,7 +43,7 @@ def test_an_object_is_what_any_client_reads(alone, monkeypatch):
     monkeypatch.undo()
     seen = read(KEY)
     assert seen["raw"] == other.held
-    assert seen["metadata"] == other.facts.metadata()
+    assert seen["metadata"] == signed_metadata(KEY, other.facts, 1)
     assert (seen["type"], seen["encoding"]) == ("application/x-ndjson", "gzip")
 
 

@@ -327,3 +327,17 @@ def test_without_the_bucket_the_account_is_shut_at_once_and_the_rest_follows(wor
 def test_texts_without_a_user_is_wrong_use(world):
     wrong = command("erase", "--chat", str(world[3]), "--seq", "4", "--texts")
     assert wrong.returncode == 2
+
+
+def test_nobody_erases_by_writing_a_wish_to_the_bucket():
+    ada, bob = Person("ada"), Person("bob")
+    chat_id = talk(ada, bob, every(7, 5))
+    backups.backup()
+    for key in (f"messages/{chat_id}/2", f"users/{bob.id}/texts"):
+        store.patient.put_plain(f"{wishes.PREFIX}{key}", b"", {})
+    backups.backup()
+    assert Message.objects.get(chat=chat_id, seq=2).kind == "text"
+    assert User.objects.get(pk=bob.id).is_active
+    wipe()
+    assert restore.restore()["erased"] == 0
+    assert User.objects.get(pk=bob.id).is_active

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import sys
 import time
 from datetime import datetime
@@ -62,7 +63,10 @@ class Checks:
         assert set(wanted) - set(keys) == set(), "objects that are not there"
         for each in at_once([partial(self.stack.get, key) for key in keys], threads=4):
             assert each.messages == wanted[each.key], each.key
-            assert each.metadata == {
+            metadata = dict(each.metadata)
+            assert re.fullmatch(r"[0-9a-f]{8}:[0-9a-f]{64}", metadata.pop("signature")), each.key
+            assert int(metadata.pop("generation")) >= 1, each.key
+            assert metadata == {
                 "first-seq": str(wanted[each.key][0]["seq"]),
                 "last-seq": str(wanted[each.key][-1]["seq"]),
                 "count": str(len(wanted[each.key])),

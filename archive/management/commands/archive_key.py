@@ -7,8 +7,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from archive import keys
+from archive import keys, signing
+from archive.commands import shown
 from archive.models import ArchiveKey
+from archive.runs import Tally
 from audit import actors
 from audit.models import Action
 from audit.services import Target, record
@@ -31,6 +33,11 @@ class Command(BaseCommand):
         what.add_argument("--show", action="store_true", help="print the ring, to keep elsewhere")
         what.add_argument("--confirm", action="store_true", help="note that a copy is elsewhere")
         what.add_argument(
+            "--sign",
+            action="store_true",
+            help="sign all objects that still need an older key, or have none, now",
+        )
+        what.add_argument(
             "--rotate",
             action="store_true",
             help="print a ring with a new key before those there are; changes nothing by itself",
@@ -50,6 +57,13 @@ class Command(BaseCommand):
                 key = keys.confirm(by=actors.process().name)
                 self._note(Action.KEY_KEPT)
             self.stdout.write(f"The archive key {key} is kept elsewhere: noted.\n")
+        elif options["sign"]:
+            tally = Tally()
+            signing.sign_some(tally, most=None)
+            report = tally.report()
+            self.stdout.write(f"{shown(report)}\n")
+            if not report["ok"]:
+                raise SystemExit(1)
         elif options["rotate"]:
             self.stdout.write(
                 f"ARCHIVE_KEY={secrets.token_hex(32)},{','.join(ring)}\n{KEEP}\n"

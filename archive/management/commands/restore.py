@@ -38,6 +38,13 @@ class Command(ArchiveCommand):
         what.add_argument("--user", type=id_argument, help="the chats of this user")
         what.add_argument("--all", action="store_true", help="everything")
 
+        parser.add_argument(
+            "--unsigned",
+            action="store_true",
+            help="also take what no key of ARCHIVE_KEY signed: anybody who could write to the "
+            "bucket may have made it",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Restore."""
         try:
@@ -46,6 +53,7 @@ class Command(ArchiveCommand):
                     chat_id=options["chat"],
                     user_id=options["user"],
                     dry_run=options["dry_run"],
+                    unsigned=options["unsigned"],
                     shower=shower,
                 ),
                 as_json=options["json"],
