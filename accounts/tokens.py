@@ -21,6 +21,7 @@ from accounts import selectors
 from common.archive_key import hkdf
 from common.cache import FRESH_LUA, CacheRefused, CacheUnavailable, Script, cache
 from common.context import current
+from common.database_identity import believed_ms
 from common.limits import LIMIT_LUA, NOT_ASKED, Asked
 
 logger = logging.getLogger(__name__)
@@ -105,7 +106,9 @@ def admit(token: str, asked: Asked) -> tuple[UUID | None, Sequence[Any] | None]:
     token_digest = digest(token)
     keys = (entry_key(token_digest), lease_key(token_digest))
     try:
-        answer = _authenticate(keys, (TOKEN_BELIEF_MS, secrets.token_hex(8), LEASE_MS, *asked))
+        answer = _authenticate(
+            keys, (believed_ms(TOKEN_BELIEF_MS), secrets.token_hex(8), LEASE_MS, *asked)
+        )
     except CacheUnavailable:
         answer = None
     if answer is not None and answer[0]:

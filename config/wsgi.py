@@ -23,7 +23,7 @@ from django.urls import ResolverMatch, resolve
 from django.utils.functional import cached_property
 from environs import Env
 
-from common import request_gate
+from common import database_identity, request_gate
 from common.bulkheads import bulkheads
 from common.context import REQUEST_ID_HEADER
 from common.headers import unsaid
@@ -161,6 +161,7 @@ class Application:
         return self.usual(environ, start_response)
 
 
+database_identity.watch()
 application = Application()
 # Beside the first requests, which do without it.
 threading.Thread(target=warm, name="warm", daemon=True).start()

@@ -17,6 +17,7 @@ from accounts.authentication import authenticate_token, refuse_token
 from common.cache import CacheUnavailable
 from common.context import current
 from common.counts import Histogram
+from common.database_identity import believed_ms
 from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Unavailable
 from common.ids import parse_id
 from common.limits import POLLS, READS, Asked, headers_of
@@ -162,8 +163,9 @@ def _ask_cache(cursor: Cursor, token: str, limit: Asked) -> tuple[Sequence[Any],
     token_digest = tokens.digest(token)
     keys = (tokens.entry_key(token_digest), "fresh")
     args: list[Any] = [
-        tokens.TOKEN_BELIEF_MS, scripts.INDEX_BELIEF_MS, nonce, scripts.LEASE_MS,
-        scripts.life_seconds(), tokens.signed(token_digest, str(cursor.user_id).encode()),
+        believed_ms(tokens.TOKEN_BELIEF_MS), believed_ms(scripts.INDEX_BELIEF_MS), nonce,
+        scripts.LEASE_MS, scripts.life_seconds(),
+        tokens.signed(token_digest, str(cursor.user_id).encode()),
         cursor.epoch, cursor.at, MAX_LIMIT, ANSWER_MAX_BYTES, *limit,
     ]  # fmt: skip
     for number, position in cursor.positions.items():
@@ -247,7 +249,7 @@ class HistoryView(Quick, GenericAPIView[Any]):
         token_digest = tokens.digest(token)
         keys = (tokens.entry_key(token_digest), "fresh")
         args = (
-            tokens.TOKEN_BELIEF_MS, tokens.TOKEN_BELIEF_MS, str(chat_id), nonce, scripts.LEASE_MS,
+            *2 * [believed_ms(tokens.TOKEN_BELIEF_MS)], str(chat_id), nonce, scripts.LEASE_MS,
             "" if before is None else before, "" if after is None else after, limit,
             ANSWER_MAX_BYTES, *READS.asked(request.META),
         )  # fmt: skip

@@ -5,6 +5,7 @@ bounds nothing, and a request would wait for as long as that lasts.
 """
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import BoundedSemaphore
@@ -125,6 +126,10 @@ def tell_slow(statement: str, seconds: float) -> None:
     )
 
 
+opened: list[Callable[[psycopg.Connection[Any]], None]] = []
+"""What a process wants to be told of each connection that it opens."""
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's backend with bounded connections."""
 
@@ -142,6 +147,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection.__class__ = BoundedConnection
             connection.longest_wait = limit / 1000 + GRACE_SECONDS
         return connection
+
+    def init_connection_state(self) -> None:
+        """Prepare a new connection, and show it to those who want to know."""
+        super().init_connection_state()
+        if self.connection is not None:
+            for look in opened:
+                look(self.connection)
 
     def make_cursor(self, cursor: Any) -> CursorWrapper:
         """Return a cursor, timed where SLOW_QUERY_MS is set."""
