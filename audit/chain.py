@@ -15,6 +15,12 @@ from common.database import rows
 
 GENESIS = bytes(HASH_BYTES)
 PORTION = 1000
+_WENT_BACK = """
+SELECT id FROM audit_entry
+ WHERE action = 'database_went_back' AND id <= %(id)s AND at >= %(at)s
+   AND (after->>'database') IS NOT NULL
+ ORDER BY id LIMIT 1
+"""
 _ENTRIES = read_sql("entries.sql")
 
 
@@ -66,6 +72,17 @@ def verify(expected: Sequence[Head] = ()) -> Verdict:
         fault = f"entry {first} and those up to {max(wanted)} are missing at the end"
         return Verdict(head.id, head, first, fault)
     return Verdict(head.id, head)
+
+
+def went_back_at(head: Head) -> int | None:
+    """Return the entry that says that a head was lost: the database went back after it was seen."""
+    found = rows(_WENT_BACK, {"id": head.id, "at": head.at}) if head.at else []
+    return int(found[0][0]) if found else None
+
+
+def lost_heads(heads: Sequence[Head]) -> list[Head]:
+    """Return the heads of entries that were lost with a database's newer state."""
+    return [head for head in heads if went_back_at(head) is not None]
 
 
 def newest() -> Head:

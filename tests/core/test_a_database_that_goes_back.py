@@ -7,10 +7,12 @@ are.
 import logging
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from accounts.models import User
-from archive import bucket_mark, store
+from archive import anchors, bucket_mark, store
+from audit import services as audit
 from audit.models import Action, Entry
 from common.cache import cache
 from messaging import database_mark
@@ -320,3 +322,15 @@ def test_what_is_no_mark_is_none(body):
         database_mark.from_body(body)
     mark = Mark(7, "some.where", 3)
     assert database_mark.from_body(mark.body()) == mark
+
+
+def test_the_audit_log_s_lost_end_reads_as_gone_back_and_not_as_cut_off(world, capsys):
+    for number in range(3):
+        audit.record(Action.LOGIN, reason=f"lost {number}")
+    assert anchors.note(store.patient)
+    world.go_back()
+    world.sweeper.sweep()
+    call_command("audit", "--verify")
+    said = capsys.readouterr()
+    assert "went back in time" in said.err
+    assert said.out.startswith("All ")

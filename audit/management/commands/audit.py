@@ -9,7 +9,7 @@ import orjson
 from django.core.management.base import BaseCommand, CommandParser
 
 from audit.anchors import seen
-from audit.chain import Head, Verdict, newest, verify
+from audit.chain import Head, Verdict, lost_heads, newest, verify, went_back_at
 from common.errors import Unavailable
 
 
@@ -111,4 +111,13 @@ class Command(BaseCommand):
                 sys.exit(1)
             since = options["since"]
             expected += [head for head in told if not since or (head.at and head.at >= since)]
+        lost = lost_heads(expected)
+        if lost:
+            # Standard error, so that --json stays one line.
+            self.stderr.write(
+                f"audit: {len(lost)} heads seen before are of what was lost when the database went "
+                f"back in time, as entry {went_back_at(lost[0])} says; nobody is shown to have cut "
+                "them off."
+            )
+        expected = [head for head in expected if head not in lost]
         return verify(expected), len(expected)
