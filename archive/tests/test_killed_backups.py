@@ -38,7 +38,9 @@ def test_killed_at_every_step(tmp_path):
     names = dict.fromkeys(steps.read_text().split())
     assert set(names) == {
         "chat.locked", "put.before", "put.after", "read_back.after", "record.before",
-        "record.inside", "record.after", "snapshot.before", "snapshot.manifest", "snapshot.after",
+        "record.inside", "record.after",
+        "manifest.assigned", "manifest.put", "manifest.inside", "manifest.after", "manifest.base",
+        "snapshot.before", "snapshot.manifest", "snapshot.after",
     }  # fmt: skip
     assert len(whole) == 6
 

@@ -5,8 +5,10 @@ import hashlib
 
 import orjson
 import pytest
+from django.contrib.auth.models import Group
+from django_otp.oath import TOTP
 
-from accounts.models import User
+from accounts.models import PhoneDevice, User
 from archive import backup as backups
 from archive import restore, signed_objects, snapshot, store
 from archive.tests.conftest import keys
@@ -110,3 +112,26 @@ def test_lines_are_read_to_their_end_before_they_are_believed(people):
     sha256 = read(key)["metadata"]["sha256"]
     signed_objects.check(store.patient, key, sha256)
     assert len(list(signed_objects.read_lines(store.patient, key, sha256=sha256))) == 2
+
+
+def test_roles_and_second_factors_come_back_and_no_secret_stands_there_in_plain(people):
+    ada, bob = people
+    role = Group.objects.order_by("pk").first() or Group.objects.create(name="Moderators")
+    User.objects.filter(pk=ada.id).update(is_staff=True)
+    ada.user.groups.add(role)
+    device = PhoneDevice.objects.create(user=ada.user, name="phone", confirmed=True)
+    PhoneDevice.objects.create(user=bob.user, name="phone", confirmed=False)
+    secret = device.bin_key
+    backups.backup()
+    plain = read(key_of("users"))["plain"]
+    assert secret.hex().encode() not in plain
+    wipe()
+    assert not PhoneDevice.objects.exists()
+    assert restore.restore()["users"] == 2
+    back = User.objects.get(pk=ada.id)
+    assert list(back.groups.all()) == [role]
+    found = PhoneDevice.objects.get()
+    assert (found.user_id, found.bin_key) == (ada.id, secret)
+    assert found.verify_token(TOTP(secret).token())
+    assert restore.restore()["users"] == 0, "again changes nothing"
+    assert PhoneDevice.objects.count() == 1
