@@ -22,6 +22,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from psycopg import sql
 
+from archive.keys import confirmed
 from archive.locks import held
 from archive.models import DrillRun
 from archive.runs import Shower, Silent, Tally
@@ -97,7 +98,10 @@ def _drill(shower: Shower, tally: Tally) -> dict[str, Any]:
     DrillRun.objects.filter(pk=run.pk).update(
         finished_at=Now(), ok=not detail, lost_seconds=seconds, detail=detail[:_SHOWN], **counts
     )
-    return {"command": "drill", "lost_seconds": round(seconds, 3), **tally.report()}
+    since = confirmed()
+    kept = f"kept elsewhere since {since:%Y-%m-%d}" if since else "not confirmed as kept elsewhere"
+    report = {"command": "drill", "lost_seconds": round(seconds, 3), "archive_key": kept}
+    return {**report, **tally.report()}
 
 
 def _prefix() -> str:

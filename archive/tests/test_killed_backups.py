@@ -44,7 +44,8 @@ def test_killed_at_every_step(tmp_path):
     }  # fmt: skip
     assert len(whole) == 6
 
-    for name in names:
+    # Those of the manifests have a test of their own.
+    for name in (name for name in names if not name.startswith("manifest.")):
         Segment.objects.all().delete()
         Watermark.objects.all().delete()
         from archive import store

@@ -212,3 +212,21 @@ def test_the_newest_right_base_is_read_and_an_older_one_where_it_is_spoilt(chat)
     found = ledger.read(store.patient)
     assert (found.totals, found.numbers) == (whole.totals, whole.numbers)
     assert len(found.lacking) == 1
+
+
+def test_an_hours_manifests_are_small_however_much_it_wrote(chat):
+    """400,000 objects: a line for each would be 27 MB."""
+    hour = moment("2026-01-08 03:00:00")
+    notes = (
+        ManifestNote(
+            shard=number % 16, hour=hour, count=20, digest=number.to_bytes(32, "big"), named=[]
+        )
+        for number in range(20_000)
+    )
+    ManifestNote.objects.bulk_create(notes, batch_size=5000)
+    before = set(keys(manifests.PREFIX))
+    manifests.write(store.patient, moment("2026-01-08 04:00:00"))
+    written = [read(key)["raw"] for key in keys(manifests.PREFIX) if key not in before]
+    assert sum(len(raw) for raw in written) < 16 * 1024
+    found = ledger.read(store.patient).totals
+    assert sum(count for (_, name), (count, _) in found.items() if name == "2026/008/03") == 400_000
