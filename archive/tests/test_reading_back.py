@@ -235,14 +235,16 @@ def test_a_damaged_lost_or_swapped_object_is_a_503_never_a_shorter_history(peopl
     backups.backup()
     cut_rows(chat_id, 12)
     key, hers = (f"{person.id}/2026/007/03/{chat_id}" for person in (bob, ada))
-    right = read(key)["raw"]
+    right, metadata = read(key)["raw"], read(key)["metadata"]
     url = f"/chats/{chat_id}/messages/?before=7&limit=5"
     for wrong in (right[:-9], b"", right[:40] + b"\x00" + right[41:], read(hers)["raw"]):
         overwrite(key, wrong)
         assert bob.client.get(url).status_code == 503
     store.patient.delete([key])
     assert bob.client.get(url).status_code == 503
-    store.patient.client.put_object(Bucket="strata", Key=key, Body=right)
+    store.patient.put_plain(key, right, {})
+    assert bob.client.get(url).status_code == 503, "nobody has signed it"
+    store.patient.put_plain(key, right, metadata)
     assert bob.client.get(url).status_code == 200
 
 
