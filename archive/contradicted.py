@@ -129,8 +129,10 @@ def keep_if_contradicted(store: Store, key: str) -> str | None:
 def _contradicting(found: Found, chat_id: UUID) -> Facts | None:
     """Return what an object says of itself if it contradicts the log; raises Damaged."""
     facts, lines = found.facts(), split_lines(plain_chunks(found.chunks))
-    while some := list(islice(lines, PORTION)):
-        if _contradict([parse_line(raw, str(chat_id), seq_of(raw)) for raw in some], chat_id):
+    # Each parsed as it comes: of what are no messages, a portion may be more than memory holds.
+    messages = (parse_line(raw, str(chat_id), seq_of(raw)) for raw in lines)
+    while some := list(islice(messages, PORTION)):
+        if _contradict(some, chat_id):
             return facts
     return None
 
