@@ -1,6 +1,7 @@
 """In a browser: pages that show what to send and forms to send it with, safe from forgery."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -11,6 +12,7 @@ from common.samples import BOB
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+FORM = "application/x-www-form-urlencoded"
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
@@ -69,10 +71,8 @@ def test_programs_get_a_405_for_the_same_path(ada):
 
 def test_the_html_form_works(browser, ada):
     bob = make_user("bob")
-    response = browser.post(
-        "/block_user",
-        {"user_id": str(bob.pk), "csrfmiddlewaretoken": token_on(browser, "/block_user")},
-    )
+    fields = {"user_id": str(bob.pk), "csrfmiddlewaretoken": token_on(browser, "/block_user")}
+    response = browser.post("/block_user", urlencode(fields), content_type=FORM)
     assert response.status_code == 201
     assert Block.objects.get().blocked == bob
     assert str(bob.pk) in response.content.decode()
@@ -91,9 +91,8 @@ def test_the_raw_form_works(browser, ada):
 
 
 def test_an_error_is_shown_with_the_form(browser):
-    response = browser.post(
-        "/block_user", {"user_id": "x", "csrfmiddlewaretoken": token_on(browser, "/block_user")}
-    )
+    fields = {"user_id": "x", "csrfmiddlewaretoken": token_on(browser, "/block_user")}
+    response = browser.post("/block_user", urlencode(fields), content_type=FORM)
     assert response.status_code == 400
     assert "This must be an id" in response.content.decode()
 
@@ -133,7 +132,7 @@ def test_an_answer_is_shown(browser, ada):
 
 def test_logging_out_ends_the_session(browser):
     token = token_on(browser, "/block_user")
-    response = browser.post("/logout", headers={"X-CSRFToken": token})
+    response = browser.post("/logout", content_type=FORM, headers={"X-CSRFToken": token})
     assert response.status_code == 200  # a page that shows the 204
     assert browser.get("/users/me/").status_code == 401
 

@@ -76,7 +76,7 @@ def test_the_database_has_its_timeouts_and_prepared_statements():
 
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('transaction_timeout'), current_setting('fsync')")
-        assert cursor.fetchone() == ("5s", "on")
+        assert cursor.fetchone() == ("10s", "on")  # as conftest.py has it
         assert connection.connection.prepare_threshold == 1
 
 
