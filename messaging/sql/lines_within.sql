@@ -1,8 +1,8 @@
 -- Messages by their seqs as in lines.sql, of each chat only as many bytes as there is room for.
 --
 -- Parameters: numbers, chats, firsts, lasts, rooms: arrays, one place per span, a chat's spans with
--- the same room; sign (1: the first ones, -1: the last ones); frame: less than what a message takes
--- beside its text. A chat's rows end with the one that no longer fits, so that who reads knows why.
+-- the same room; sign (1: the first ones, -1: the last ones); frame: the least that a message
+-- takes beside its text. A chat's rows end with the one that no longer fits, so that who reads knows why.
 -- Long texts lie apart from their rows and only their lengths are looked at here: what does not fit
 -- is never fetched.
 SELECT number, end_seq, seq, sender_id, kind, text, at, client_id, subject_id

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from common.database import rows
 from messaging.sql import read_sql
@@ -12,8 +13,11 @@ _LINES = read_sql("lines.sql")
 _LINES_WITHIN = read_sql("lines_within.sql")
 FEW_LINES = 64
 """So many messages are read whatever their size: at most 16 KiB each as they are stored."""
-FRAME_BYTES = 200
-"""Less than a message takes beside its text."""
+_NOBODY = str(UUID(int=0))
+FRAME_BYTES = make_line(
+    chat_id=_NOBODY, seq=1, sender_id=_NOBODY, kind="text", text="", at=0, client_id="1"
+).size_for(_NOBODY.encode())
+"""The least that a message takes beside its text; were it more, the end would be taken for a hole."""
 
 
 class DatabaseTier(Tier):

@@ -38,6 +38,7 @@ NOT_NOW = {
     "58030": "io_error",
 }
 DEFECTS = {"22012": "division_by_zero", "42703": "undefined_column", "42601": "syntax_error"}
+FORM = "application/x-www-form-urlencoded"
 BROWSER: Any = {"HTTP_ACCEPT": "text/html,*/*;q=0.8"}
 
 
@@ -87,7 +88,7 @@ def test_every_way_in_answers_503(two, state, django_user_model):
         # Two lines of an Accept header that the fast way leaves to DRF's.
         assert_not_now(ada.client.post("/send_message", body, format="json", HTTP_ACCEPT="text/json, */*;q=0.1"))  # fmt: skip
         assert_not_now(Client().post("/register", {"username": "eve"}, "application/json"))
-        assert_not_now(Client().post("/register", {"username": "eve"}, **BROWSER))
+        assert_not_now(Client().post("/register", "username=eve", FORM, **BROWSER))
         credentials = {"username": "root", "password": PASSWORD}
         assert_not_now(admin.post("/admin/login/", credentials, **BROWSER))
         assert_not_now(logged_in.post("/browse/login/", credentials, **BROWSER))

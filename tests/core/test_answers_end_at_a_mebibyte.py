@@ -91,6 +91,17 @@ def test_a_page_of_long_texts_holds_what_is_nearest_and_leads_to_the_rest(sweepe
     assert scrolled(bob, chat_id, 100, begin=begin) == list(range(1, 101))
 
 
+@pytest.mark.parametrize("begin", ["", "&after=0"])
+@pytest.mark.parametrize("length", [1950, 2100, 4090])
+def test_plain_texts_that_fill_a_page_of_the_database_leave_no_hole(sweeper, length, begin):
+    ada, bob = Person(), Person()
+    chat_id = fill(ada, bob, ["x" * length] * 560)
+    with cache_away():
+        for reader in (ada, bob):
+            assert scrolled(reader, chat_id, 500, begin=begin) == list(range(1, 561))
+        assert len(polled(bob, 500)) >= 50
+
+
 def test_a_page_goes_through_all_three_tiers_in_parts(sweeper, monkeypatch):
     monkeypatch.setattr(settings, "HOT_MESSAGES_PER_CHAT", 10)
     ada, bob = Person(), Person()
