@@ -29,8 +29,8 @@ from common.limits import (
 logger = logging.getLogger(__name__)
 
 _LUA = Path(__file__).parent / "lua"
-_code = Script(FRESH_LUA, LIMIT_LUA, _LUA / "code.lua")
-_right = Script(FRESH_LUA, LIMIT_LUA, _LUA / "code_was_right.lua")
+_code = Script(FRESH_LUA, LIMIT_LUA, _LUA / "code.lua", when_full=True)
+_right = Script(FRESH_LUA, LIMIT_LUA, _LUA / "code_was_right.lua", when_full=True)
 KNOWN_MS = 30 * 24 * 3600 * 1000
 """How long an address from which a user gave a right code stays known to be theirs."""
 

@@ -26,8 +26,8 @@ from common.limits import LIMIT_LUA
 logger = logging.getLogger(__name__)
 
 _LUA = Path(__file__).parent / "lua"
-_noted = Script(FRESH_LUA, LIMIT_LUA, _LUA / "noted.lua")
-_drop_held = Script(_LUA / "drop_held.lua")
+_noted = Script(FRESH_LUA, LIMIT_LUA, _LUA / "noted.lua", when_full=True)
+_drop_held = Script(_LUA / "drop_held.lua", when_full=True)
 
 WINDOW_MS = 60_000
 """One entry of an action from an address in so long."""

@@ -17,7 +17,7 @@ from audit.actors import acting
 from audit.models import Action, Entry
 from common.cache import cache
 from common.tests.limits import about, let_pass
-from common.tests.servers import paused_cache
+from common.tests.servers import full_cache, paused_cache
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -280,6 +280,15 @@ def test_a_right_code_takes_nothing(limited):
         PhoneDevice.objects.update(last_t=-1)
         assert give(browser(address=HOME), code_of(ada)).status_code == 302
     assert cache.execute("KEYS", "l:*codes:*") == []
+
+
+def test_in_a_cache_that_is_full_codes_go_on_and_are_counted(limited):
+    ada = staff()
+    enrol(ada, browser())
+    first, second = browser(address=HOME), browser(address=HOME)
+    with full_cache():
+        assert give(first, code_of(ada)).status_code == 302
+        assert [give(second, wrong_code(ada)).status_code for _ in range(4)] == [200] * 3 + [429]
 
 
 def test_without_a_cache_to_count_in_no_code_is_looked_at(limited):

@@ -11,7 +11,7 @@ from audit.repeated import record_repeated
 from audit.services import Target
 from audit.tasks import record_repeated as task
 from common.cache import cache
-from common.tests.servers import paused_cache
+from common.tests.servers import full_cache, paused_cache
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -142,3 +142,14 @@ def test_a_thousand_refused_logins_of_the_admin_are_one_entry(settings):
     assert entries()[-1].action == "lockout"
     assert entries()[-1].after["times"] == 38
     assert "name7" not in str([one.__dict__ for one in entries()])
+
+
+def test_in_a_cache_that_is_full_they_are_counted_as_ever():
+    fail()
+    with full_cache():
+        fail(5)
+        assert len(entries()) == 1
+        assert task() == 0  # written once there is room again
+    pass_a_minute()
+    assert task() == 1
+    assert entries()[1].after == {"times": 5, "targets": {"ada": 5}}
