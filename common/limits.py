@@ -203,13 +203,21 @@ def take_visit(request: HttpRequest) -> Taken | None:
 
 
 def count_refused(request: HttpRequest) -> None:
-    """Count a request that was refused before anything counted it, such as one for no route.
+    """Count a request that was refused or led elsewhere before anything counted it.
 
-    Raises Throttled. Whoever has come in by a token was counted with that.
+    Raises Throttled. Whoever has come in by a token was counted with that; who has a session takes
+    from their own reads, all others from the visits of their address.
     """
     known = current.user_id is not None or hasattr(request, "limit_taken")
-    if not known and not is_free(request.META):
+    if known or is_free(request.META):
+        return
+    # A session's user, where somebody has asked for them.
+    user_id = getattr(getattr(request, "_cached_user", None), "pk", None)
+    if user_id is None:
         take_visit(request)
+    else:
+        request.limit_taken = None  # type: ignore[attr-defined]
+        READS.take(str(user_id))
 
 
 def taken_of(limit: Limit, reply: Sequence[Any] | None) -> Taken | None:

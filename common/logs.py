@@ -39,6 +39,7 @@ PATH_MAX_CHARS = 200
 """How much of a path a line tells."""
 SAMPLE_SECONDS, SAMPLE_LINES = 10.0, 20
 """So many lines about refused requests are written in so many seconds, by each process."""
+LED_FROM, FAILED_FROM = 300, 500
 # What PostgreSQL says of a row that it refused holds its values, a message's text among them.
 _ROW = re.compile(r"\b(?:DETAIL|CONTEXT|QUERY):")
 _TIME = "%Y-%m-%dT%H:%M:%S"
@@ -84,7 +85,7 @@ class Context(logging.Filter):
 
 
 class Sample(logging.Filter):
-    """Lets through a few of the lines that requests refused with a 4xx make, and says how many not.
+    """Lets through a few of the lines that refused requests make, and says how many not.
 
     Who sends rubbish would else fill the log. `strata_requests_total` counts them all.
     """
@@ -96,7 +97,7 @@ class Sample(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take the first lines of each span, and every one of a defect."""
-        if record.levelno != logging.WARNING:
+        if not self.is_of_a_refusal(record):
             return True
         if record.created - self._began >= SAMPLE_SECONDS:
             left_out, self._left_out = self._left_out, 0
@@ -108,6 +109,19 @@ class Sample(logging.Filter):
             return False
         self._told += 1
         return True
+
+    def is_of_a_refusal(self, record: logging.LogRecord) -> bool:
+        """Say whether Django's line is one of a 4xx, which anybody can cause."""
+        return record.levelno == logging.WARNING
+
+
+class StrangersSample(Sample):
+    """The same of the access log: of requests without a user that end in a 3xx or 4xx."""
+
+    def is_of_a_refusal(self, record: logging.LogRecord) -> bool:
+        """Say whether it is one that anybody can cause as often as they like."""
+        status: int = getattr(record, "status", 0)
+        return LED_FROM <= status < FAILED_FROM and "user_id" not in context.shown()
 
 
 class Line(logging.Formatter):
@@ -173,6 +187,7 @@ def config(form: str, level: str) -> dict[str, Any]:
         "filters": {
             "context": {"()": "common.logs.Context"},
             "sample": {"()": "common.logs.Sample"},
+            "strangers_sample": {"()": "common.logs.StrangersSample"},
         },
         "formatters": FORMATTERS,
         "handlers": {
@@ -187,6 +202,7 @@ def config(form: str, level: str) -> dict[str, Any]:
             # Django attaches handlers of its own; everything goes through the one above.
             "django": {"handlers": [], "propagate": True},
             "django.request": {"handlers": [], "propagate": True, "filters": ["sample"]},
+            "strata.access": {"filters": ["strangers_sample"]},
             "django.server": {"handlers": [], "propagate": True},
             # A wrong Host header is its sender's fault, and could fill the log: the answer says it.
             "django.security.DisallowedHost": {"handlers": [], "propagate": False},

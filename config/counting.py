@@ -29,7 +29,7 @@ from common.request_gate import BODY, REFUSED
 from config import requests
 from config.requests import NO_ROUTE
 
-REFUSED_FROM, FAILED_FROM, TOO_OFTEN = 400, 500, 429
+LED_FROM, UNCHANGED, FAILED_FROM, TOO_OFTEN = 300, 304, 500, 429
 SERVED_FROM = "X-Served-From"
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -130,7 +130,7 @@ class CountingHandler(WSGIHandler):
         request.request_id = current.request_id = request_id  # type: ignore[attr-defined]
         current.request, current.user_id = request, None
         response = super().get_response(request)
-        if REFUSED_FROM <= response.status_code < FAILED_FROM:
+        if LED_FROM <= response.status_code < FAILED_FROM:
             response = self._counted(request, response)
         seconds = perf_counter() - started
         if count(request.resolver_match, response, seconds) or seconds >= self._slow:
@@ -140,8 +140,8 @@ class CountingHandler(WSGIHandler):
         return response
 
     def _counted(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Return a refusal, or the one of the address's limit, which it takes from."""
-        if response.status_code == TOO_OFTEN:
+        """Return a refusal or redirect, or the refusal of the limit that it takes from."""
+        if response.status_code in {TOO_OFTEN, UNCHANGED}:
             return response
         try:
             count_refused(request)

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from django.db import IntegrityError, connection
+from django.http import HttpRequest
 from django.test import Client
 
 from accounts.models import User
@@ -224,3 +225,29 @@ def test_lines_of_refused_requests_are_a_sample():
     assert line(6.0, logging.ERROR) == "a: /b"
     assert line(5.0 + logs.SAMPLE_SECONDS) == "a: /b (30 more refusals before it are not told)"
     assert line(6.0 + logs.SAMPLE_SECONDS) == "a: /b"
+
+
+def test_lines_of_strangers_in_the_access_log_are_a_sample(monkeypatch):
+    sample = logs.StrangersSample()
+
+    def line(status, at=5.0):
+        record = logging.LogRecord("strata.access", logging.INFO, "x.py", 1, "%s", ("a",), None)
+        record.created, record.status = at, status
+        return record.getMessage() if sample.filter(record) else None
+
+    most = logs.SAMPLE_LINES
+    found = [line(status) for status in (302, 404) * most]
+    assert found == ["a"] * most + [None] * most
+    assert [line(status) for status in (200, 503)] == ["a", "a"]
+    # Of whoever has come in each is told.
+    monkeypatch.setattr(context.current, "request", HttpRequest())
+    monkeypatch.setattr(context.current, "user_id", b"1")
+    assert line(404) == "a"
+    monkeypatch.setattr(context.current, "user_id", None)
+    told = line(302, 5.0 + logs.SAMPLE_SECONDS)
+    assert told == f"a ({most} more refusals before it are not told)"
+
+
+def test_the_access_log_goes_through_it():
+    filters = logging.getLogger("strata.access").filters
+    assert {type(one) for one in filters} == {logs.StrangersSample}

@@ -1,9 +1,10 @@
-"""What ends in a refusal takes from its address's visits, and keeps nobody who has come in."""
+"""What ends in a refusal or a redirect takes from its address's visits, and keeps nobody who is in."""
 
 from io import BytesIO
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from accounts import services
 from common.cache import cache
@@ -66,6 +67,42 @@ def test_after_so_many_it_is_a_429(name: str) -> None:
     # Every other refusal takes from the same, and another address from its own.
     assert ask("/nowhere")[0] == 429
     assert ask("/nowhere", REMOTE_ADDR="203.0.113.10")[0] == 404
+
+
+LED_ELSEWHERE = {
+    "the admin": (302, {"path": "/admin/"}),
+    "a search in the admin": (302, {"path": "/admin/accounts/user/", "QUERY_STRING": "q=a"}),
+    "a shortcut of the admin": (302, {"path": "/admin/r/1/2/"}),
+    "the admin's words": (302, {"path": "/admin/jsi18n/"}),
+    "an icon": (302, {"path": "/favicon.ico"}),
+}
+
+
+@pytest.mark.parametrize("name", LED_ELSEWHERE)
+def test_so_is_what_is_led_elsewhere(name: str) -> None:
+    status, asked = LED_ELSEWHERE[name]
+    asked = {"method": "GET", **asked}
+    assert [ask(**asked)[0] for _ in range(5)] == [status] * 3 + [429] * 2
+    assert int(ask(**asked)[1]["Retry-After"]) > 0
+
+
+def test_a_file_that_a_browser_has_already_takes_nothing() -> None:
+    path = "/static/common/strata.svg"
+    tag = ask(path, method="GET")[1]["Last-Modified"]
+    found = [ask(path, method="GET", HTTP_IF_MODIFIED_SINCE=tag)[0] for _ in range(6)]
+    assert found == [304] * 6
+    assert ask("/nowhere")[0] == 404
+
+
+def test_who_has_a_session_takes_from_their_own_reads(settings: Any) -> None:
+    settings.LIMIT_READS_PER_MINUTE = 5
+    client = Client()
+    client.force_login(services.register(username="ada").user)
+    cookie = f"sessionid={client.cookies['sessionid'].value}"
+    while ask("/nowhere")[0] != 429:
+        pass
+    found = [ask("/admin/", method="GET", HTTP_COOKIE=cookie)[0] for _ in range(7)]
+    assert found == [302] * 5 + [429] * 2
 
 
 def test_this_machine_is_free() -> None:
