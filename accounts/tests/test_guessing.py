@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from accounts import names, services
+from accounts import hashers, names, services
 from accounts.models import User
 from accounts.tests.factories import PASSWORD, client_of, fault, make_user
 from audit.models import Action, Entry
@@ -230,6 +230,43 @@ def test_the_pages_for_people_count_with_the_api(path):
     let_pass("guesses", f"{digest('ada')}:{HOME}", 1200)
     assert post(PASSWORD).status_code == 302
     assert browser.get(path).status_code in {200, 302}
+
+
+@pytest.mark.parametrize("path", ["/browse/login/", "/admin/login/"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"username": '"' * 7000, "password": "x"},
+        {"username": "ada", "password": "p" * 15_000},
+        {"username": '"' * 4000, "password": "'" * 1025},
+    ],
+    ids=["a long name", "a long password", "both"],
+)
+def test_a_page_hashes_nothing_that_is_too_long_and_says_what_it_always_says(
+    path, sent, monkeypatch
+):
+    make_user("ada", password=PASSWORD, is_staff=True)
+    browser = Client(REMOTE_ADDR=HOME, headers={"accept": "text/html"})
+    wrong = browser.post(path, {"username": "ada", "password": "wrong"})
+    hashed: list[object] = []
+    for name in ("encode", "verify"):
+        monkeypatch.setattr(
+            hashers.Argon2PasswordHasher, name, lambda _self, *args: hashed.append(args)
+        )
+    refused = browser.post(path, sent)
+    assert refused.status_code == wrong.status_code == 200
+    assert refused.context["form"].errors == wrong.context["form"].errors
+    assert len(refused.content) < len(wrong.content) + 2000
+    assert not hashed
+
+
+def test_a_login_page_repeats_no_long_address():
+    browser = Client(REMOTE_ADDR=HOME, headers={"accept": "text/html"})
+    page = browser.post(
+        "/browse/login/", {"username": "ada", "password": "x", "next": "/" + '"' * 7000}
+    )
+    assert page.status_code == 200
+    assert len(page.content) < 10_000
 
 
 def test_the_audit_log_tells_once_who_was_held_up_at_the_admin():
