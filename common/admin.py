@@ -3,7 +3,7 @@
 Nothing is counted, nothing is sorted but by the primary key, no drop-down lists a table.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from django import forms
 from django.contrib import admin, messages
@@ -80,6 +80,10 @@ class LeanChangeList(ChangeList):
         """Return the page's own ordering."""
         return list(self.model_admin.get_ordering(request))
 
+    def get_ordering_field_columns(self) -> dict[int, Literal["desc", "asc"]]:
+        """Mark no column as sorted, and read no list of columns from the address."""
+        return {}
+
     @property
     def previous_url(self) -> str:
         """The page before, or nothing on the first."""
@@ -134,6 +138,12 @@ class LeanModelAdmin(_ModelAdmin):
             queryset, per_page, orphans, allow_empty_first_page, page_number=max(number, 1)
         )
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Model | None:
+        """Return a row, nothing for an id that none has; PostgreSQL takes no text with a NUL."""
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Do an action to the selected rows of a page; refuse ids that no row can have.
 
@@ -147,6 +157,8 @@ class LeanModelAdmin(_ModelAdmin):
                 self.opts.pk.to_python(chosen)
             except ValidationError as error:
                 raise BadRequest("A selected row has no such id.") from error
+            if "\0" in chosen:
+                raise BadRequest("A selected row has no such id.")
         return super().response_action(request, queryset)
 
     def reason_given(self, request: HttpRequest) -> str:

@@ -31,6 +31,9 @@ BODY = "strata.body"
 
 PATH_MAX_CHARS = 2048
 QUERY_MAX_CHARS = 8192
+ADMIN_QUERY_MAX_CHARS = 1024
+"""The same of the admin's pages, which repeat it in each of their links; its login page does not,
+and says where to go on with the query of another page."""
 HEADER_MAX_CHARS = 8192
 METHOD_MAX_CHARS = 32
 TYPE_MAX_CHARS = 200
@@ -76,9 +79,15 @@ def _bound_accept(environ: dict[str, Any], accept: str) -> None:
 
 def _check_head(environ: dict[str, Any]) -> None:
     """Refuse a path, query, method or header that is too long, and forget it."""
+    path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
     if (
-        len(environ["PATH_INFO"]) > PATH_MAX_CHARS
-        or len(environ.get("QUERY_STRING", "")) > QUERY_MAX_CHARS
+        len(path) > PATH_MAX_CHARS
+        or len(query) > QUERY_MAX_CHARS
+        or (
+            len(query) > ADMIN_QUERY_MAX_CHARS
+            and path.startswith("/admin/")
+            and path != "/admin/login/"
+        )
     ):
         environ["PATH_INFO"] = environ["PATH_INFO"][:PATH_MAX_CHARS]
         environ["QUERY_STRING"] = ""

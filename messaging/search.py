@@ -17,6 +17,7 @@ _TIMES = (
     ("%Y-%m-%dT%H", timedelta(hours=1)),
     ("%Y-%m-%dT%H:%M", timedelta(minutes=1)),
 )
+_TICK = timedelta(microseconds=1)
 _PLACE = re.compile(r"#\d{1,18}", re.ASCII)
 _SEQS = (
     "SELECT messaging_seq_after(%(chat)s, %(first)s, %(last)s, %(begin)s), "
@@ -79,23 +80,23 @@ def _time(word: str) -> tuple[datetime, datetime] | None:
     for form, length in _TIMES:
         try:
             begin = datetime.strptime(word, form).replace(tzinfo=UTC)
-        except ValueError:
+            # Both ends of the stretch are looked for a tick before, and a date has its limits.
+            return begin - _TICK + _TICK, begin + length
+        except (ValueError, OverflowError):
             continue
-        return begin, begin + length
     return None
 
 
 def _seqs(chat: Chat, begin: datetime, end: datetime) -> tuple[int, int]:
     """Return the seqs of what was sent in a stretch of time; an empty stretch has none between."""
-    tick = timedelta(microseconds=1)
     found = row(
         _SEQS,
         {
             "chat": chat.pk,
             "first": max(chat.db_seq, chat.start_seq),
             "last": chat.last_seq,
-            "begin": begin - tick,
-            "end": end - tick,
+            "begin": begin - _TICK,
+            "end": end - _TICK,
         },
     )
     return int(found[0]), int(found[1])

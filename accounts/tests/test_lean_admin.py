@@ -128,3 +128,22 @@ def test_the_frame_brings_no_search_of_its_own(browser, query):
 def test_an_action_on_rows_that_can_be_none_is_refused(browser, chosen):
     sent = {"action": "ban", "reason": "spam", "_selected_action": [chosen]}
     assert browser.post("/admin/accounts/user/", sent).status_code == 400
+
+
+@pytest.mark.parametrize("view", ["change", "delete", "history"])
+@pytest.mark.parametrize("nul", ["%00", "_00", "a%00b"])
+@pytest.mark.parametrize("page", ["archive/archivekey", "accounts/user", "archive/job"])
+def test_an_id_with_a_nul_is_one_that_no_row_has(browser, page, nul, view):
+    response = browser.get(f"/admin/{page}/{nul}/{view}/")
+    # Back to the start, which says that there is none; where nothing may be deleted, that.
+    assert response.status_code == 302 or (view == "delete" and response.status_code == 403)
+    assert browser.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("order", ["1", "-2.1", ".".join(map(str, range(250)))])
+def test_an_order_that_is_asked_for_is_not_even_read(browser, many, order):
+    plain = browser.get("/admin/accounts/user/").context["cl"]
+    response = browser.get(f"/admin/accounts/user/?o={order}")
+    assert response.status_code == 200
+    assert list(response.context["cl"].result_list) == list(plain.result_list)
+    assert response.context["cl"].get_ordering_field_columns() == {}

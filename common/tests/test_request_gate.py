@@ -160,6 +160,17 @@ def test_a_head_has_its_limits(name: str, longest: int, answer: tuple[int, str])
     assert not environ[REFUSED].headers
 
 
+def test_a_query_string_of_the_admin_is_shorter() -> None:
+    longest = {"QUERY_STRING": "o=" + "1" * (request_gate.ADMIN_QUERY_MAX_CHARS - 2)}
+    longer = {"QUERY_STRING": longest["QUERY_STRING"] + "1"}
+    page = "/admin/accounts/user/"
+    assert REFUSED not in checked(b"{}", None, PATH_INFO=page, **longest)
+    assert refused(checked(b"{}", None, PATH_INFO=page, **longer)) == (414, "uri_too_long")
+    # The login page has the address of the page that was asked for in its own.
+    assert REFUSED not in checked(b"{}", None, PATH_INFO="/admin/login/", **longer)
+    assert REFUSED not in checked(b"{}", None, PATH_INFO="/blocks/", **longer)
+
+
 @pytest.mark.parametrize(
     ("accept", "taken"),
     [

@@ -258,3 +258,11 @@ def test_what_is_private_is_not_shown_to_superusers_either(browser, transactiona
         page = browser.get(url).content.decode()
         assert "a secret" not in page
         assert "private" in page
+
+
+@pytest.mark.parametrize(
+    "time", ["9999-12-31", "9999-12-31T23", "9999-12-31T23:59", "0001-01-01", "0001-01-01T00"]
+)
+def test_a_time_at_the_end_of_the_calendar_is_none(browser, two, time):
+    assert listed(browser, time) == []
+    assert listed(browser, f"{two[2].pk} {time}") == []
