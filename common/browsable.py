@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.template import loader
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from rest_framework import exceptions, renderers, serializers
 from rest_framework.utils.breadcrumbs import get_breadcrumbs
@@ -30,6 +30,13 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+TABLE_BYTES = 128 * 1024
+"""How much of their texts the rows of a list show, shared out evenly among them."""
+ANSWER_BYTES = 128 * 1024
+"""How much of any other answer a page shows."""
+TEXT_BYTES = 32 * 1024
+"""How much of one text in it."""
+LEFT_OUT = mark_safe('<span class="faint">… the rest is left out on this page</span>')  # nosec B308 # a constant
 REFUSED = 400
 FAILED = 500
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
@@ -61,6 +68,14 @@ class Cell:
     name: str
     kind: str
     shown: SafeString
+
+    def td(self) -> SafeString:
+        """Return it as a table has it; by hand, since a page has hundreds."""
+        name = escape(self.name)
+        more = f' tabindex="0" role="group" aria-label="{name}"' if "long" in self.kind else ""
+        return mark_safe(  # noqa: S308  # nosec B308 # the kind is ours, the rest is escaped
+            f'<td class="{self.kind}" data-name="{name}"><span{more}>{self.shown}</span></td>'
+        )
 
 
 class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
@@ -119,13 +134,15 @@ class BrowsableAPIRenderer(renderers.BrowsableAPIRenderer):
             "errors": errors,
             "json_link": f"{request.path}?{_with_format(request)}",
         }
-        if sent or not verb or failed:
-            page["answer"] = as_html(plain, request) if plain is not None else ""
         if verb:
             page |= self.forms(view, request, plain, errors)
         elif isinstance(plain, dict) and isinstance(plain.get("results"), list):
+            # As a table alone: as JSON too it takes twice as long and twice as much room.
             page |= table(plain["results"], request)
-            page |= {name: plain.get(name) for name in ("next", "previous")}
+            page |= {name: plain.get(name) for name in ("next", "previous")} | {"answer": ""}
+            return page
+        if sent or not verb or failed:
+            page["answer"] = "" if plain is None else as_html(plain, request)
         return page
 
     def forms(
@@ -256,14 +273,25 @@ def table(results: list[dict[str, Any]], request: Any) -> dict[str, Any]:
         and all(row[name] == results[0][name] for row in results)
     }
     columns = [name for name in names if name not in hidden]
+    room = TABLE_BYTES // max(len(results), 1)
+    ids: dict[tuple[str, str], Cell] = {}
+
+    def shown(name: str, value: Any) -> Cell:
+        if not isinstance(value, str) or not parse_id(value):
+            return cell(name, value, room)
+        if (name, value) not in ids:
+            ids[name, value] = cell(name, value)
+        return ids[name, value]
+
     return {
         "columns": columns,
-        "rows": [[cell(name, row[name]) for name in columns] for row in results],
+        # Most rows of a list share who or where: each id's links are made once.
+        "rows": [[shown(name, row[name]) for name in columns] for row in results],
     }
 
 
-def cell(name: str, value: Any) -> Cell:
-    """Return one value of a row."""
+def cell(name: str, value: Any, room: int = TEXT_BYTES) -> Cell:
+    """Return one value of a row, so many bytes of it at most."""
     if value is None:
         return Cell(name, "none", format_html('<span class="faint">{}</span>', "none"))
     if parse_id(value):
@@ -276,7 +304,21 @@ def cell(name: str, value: Any) -> Cell:
     kind = "word"
     if name in WORDS:
         kind = "words long" if is_long(str(value)) else "words"
-    return Cell(name, kind, format_html("{}", value))
+    return Cell(name, kind, beginning(str(value), room))
+
+
+def beginning(text: str, room: int) -> SafeString:
+    """Return a text escaped; of one that then takes more bytes than there is room, what fits."""
+    # Of what is left out nothing has to be escaped.
+    escaped = escape(text[: room + 1])
+    encoded = escaped.encode()
+    if len(encoded) <= room:
+        return escaped
+    fits = encoded[:room].decode(errors="ignore")
+    if fits.rfind("&") > fits.rfind(";"):
+        # No half of what a character was escaped by.
+        fits = fits[: fits.rfind("&")]
+    return mark_safe(fits) + LEFT_OUT  # noqa: S308  # nosec B308 # escaped, see above
 
 
 def an_id(value: str) -> SafeString:
@@ -301,8 +343,16 @@ def ways(name: str, value: str) -> SafeString:
 def as_html(value: Any, request: Any) -> SafeString:
     """Return JSON, indented and coloured, its ids easy to take and its own links to follow."""
     origin = request.build_absolute_uri("/")
+    pieces: list[str] = []
+    room = ANSWER_BYTES
+    for piece in _pieces(value, "", "\n", origin):
+        if room < 0:
+            pieces.append(LEFT_OUT)
+            break
+        pieces.append(piece)
+        room -= len(piece.encode())
     # Every piece was made by format_html or is punctuation and white space.
-    return mark_safe("".join(_pieces(value, "", "\n", origin)))  # noqa: S308  # nosec B308 # each piece is escaped, see above
+    return mark_safe("".join(pieces))  # noqa: S308  # nosec B308 # each piece is escaped, see above
 
 
 def _pieces(value: Any, name: str, newline: str, origin: str) -> Iterator[str]:
@@ -323,7 +373,7 @@ def _pieces(value: Any, name: str, newline: str, origin: str) -> Iterator[str]:
     elif isinstance(value, str) and value.startswith(origin) and "{" not in value:
         yield format_html('&quot;<a href="{}">{}</a>&quot;', value, _json(value)[1:-1])
     elif isinstance(value, str):
-        yield format_html('<span class="s">{}</span>', _json(value))
+        yield format_html('<span class="s">{}</span>', beginning(_json(value), TEXT_BYTES))
     else:
         yield format_html('<span class="n">{}</span>', _json(value))
 

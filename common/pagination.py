@@ -14,6 +14,9 @@ from rest_framework.views import APIView
 
 from common.numbers import whole_number
 
+PAGE_ROWS = 50
+"""How many results a page for people has at most."""
+
 
 def parse_limit(text: str | None, *, default: int, largest: int) -> int:
     """Return the `limit` of a query string; raise a 400 for anything but 1 … largest."""
@@ -23,6 +26,12 @@ def parse_limit(text: str | None, *, default: int, largest: int) -> int:
     if limit is None or not 1 <= limit <= largest:
         raise ValidationError({"limit": f"This must be a whole number from 1 to {largest}."})
     return limit
+
+
+def shown_limit(limit: int, request: Request) -> int:
+    """Return how many results an answer holds at most: a page for people is shorter."""
+    renderer = getattr(request, "accepted_renderer", None)
+    return min(limit, PAGE_ROWS) if getattr(renderer, "format", "") == "api" else limit
 
 
 class CursorPagination(pagination.CursorPagination):
@@ -36,9 +45,10 @@ class CursorPagination(pagination.CursorPagination):
 
     def get_page_size(self, request: Request) -> int:
         """Return the `limit`; a bad one is a 400, not silently another number."""
-        return parse_limit(
+        limit = parse_limit(
             request.query_params.get("limit"), default=self.page_size, largest=self.max_page_size
         )
+        return shown_limit(limit, request)
 
     def get_ordering(self, request: Request, queryset: Any, view: Any) -> tuple[str, ...]:
         """Return the view's ordering."""

@@ -22,6 +22,7 @@ from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Una
 from common.ids import parse_id
 from common.limits import POLLS, READS, Asked, headers_of
 from common.numbers import whole_number
+from common.pagination import shown_limit
 from common.quick import Quick, json_response, plain_body
 from common.renderers import dumps
 from common.schema import refusal
@@ -227,9 +228,11 @@ class HistoryView(Quick, GenericAPIView[Any]):
         wanted = parse_id(chat_id)
         if wanted is None:
             raise NotFound
-        page = history.page(history.view(wanted, user_id), **query.validated_data)
+        asked = query.validated_data
+        asked["limit"] = shown_limit(asked["limit"], request)
+        page = history.page(history.view(wanted, user_id), **asked)
         return Response(
-            shown_page(page, str(user_id).encode(), request, query.validated_data["limit"]),
+            shown_page(page, str(user_id).encode(), request, asked["limit"]),
             headers={SERVED_FROM: page.served_from},
         )
 
