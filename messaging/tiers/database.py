@@ -17,7 +17,7 @@ _NOBODY = str(UUID(int=0))
 FRAME_BYTES = make_line(
     chat_id=_NOBODY, seq=1, sender_id=_NOBODY, kind="text", text="", at=0, client_id="1"
 ).size_for(_NOBODY.encode())
-"""The least that a message takes beside its text; were it more, the end would be taken for a hole."""
+"""The least that a message takes beside its text; more would take the end for a hole."""
 
 
 class DatabaseTier(Tier):
