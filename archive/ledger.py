@@ -154,7 +154,7 @@ def _lines(
     """Return a manifest's lines, its head first; None, and noted, where it can't be trusted."""
     key = key_of_manifest(shard, number, base=base)
     try:
-        return _checked(list(signed_objects.read_lines(store, key)), shard, number)
+        return _checked(signed_objects.whole_lines(store, key), shard, number)
     except Missing:
         ledger.lacking.append(f"{key}: it is not there")
     except Damaged as error:

@@ -96,7 +96,8 @@ def test_a_server_that_knows_no_conditional_writes_will_do(chat):
     for person in (ada, bob):
         assert in_bucket(person, chat_id) == told(person, chat_id)
     # It is found out once a run, not for each object.
-    assert sum(one.startswith("PUT") for one in asked) < 2 * len(bucket()) + 12
+    objects = [one for one in asked if one.startswith("PUT") and "/_system/" not in one]
+    assert len(objects) < 2 * len(bucket()) + 12
     before = bucket()
     Watermark.objects.all().delete()
     assert backups.backup()["ok"]
@@ -162,7 +163,7 @@ def test_a_page_or_a_download_that_breaks_off_once_is_whole_all_the_same(chat, w
         ):
             answer = ada.client.get(url)
         assert answer.status_code == 200
-        if answer.streaming:
+        if url.startswith("/archive/"):
             assert answer.content == whole
         else:
             assert answer.json()["results"] == before
