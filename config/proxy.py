@@ -52,6 +52,9 @@ HIDDEN: Final = (
 AUTHORITIES: Final = "/etc/ssl/certs/ca-certificates.crt"
 MOST_WORKERS: Final = 4
 RETRY_AFTER_SECONDS: Final = 2
+# Requests of one client under way at once, each of which may have a file of its body: many people
+# behind one address have few at a time, since an answer takes some ms.
+MOST_OF_AN_ADDRESS: Final = 200
 # Each request has a connection on both sides, and perhaps a file.
 FILES_PER_CONNECTION: Final = 2
 FILES_BESIDE: Final = 64
@@ -71,12 +74,17 @@ def _error(on: str, name: str, status: int, detail: str, retry_after: str = "") 
 
 # What nginx answers by itself, in the shape of `common/errors.py`; 494 to 497 are its own.
 ERRORS: Final = (
-    _error("400 495 496 497", "bad_request", 400, "The server can't understand this request."),
+    # 501 is said of a transfer encoding other than chunked, 505 of a version of HTTP.
+    _error(
+        "400 495 496 497 501 505", "bad_request", 400, "The server can't understand this request."
+    ),
     _error("404", "not_found", 404, "There is nothing at this path."),
-    _error("405 501", "method_not_allowed", 405, "This path doesn't take that method."),
+    _error("405", "method_not_allowed", 405, "This path doesn't take that method."),
     _error("413", "body_too_large", 413, "This body is larger than a request's may be."),
     _error("414", "uri_too_long", 414, "This path and query are longer than a request's may be."),
-    _error("494", "headers_too_large", 431, "These headers are larger than a request's may be."),
+    _error("494", "header_too_large", 431, "These headers are larger than a request's may be."),
+    # A number of our own, of `limit_conn`.
+    _error("599", "throttled", 429, "Too many requests at once. Let some of them end first.", "5"),
     # Of places below: what is asked for there, and how often.
     _error("", "archive_unavailable", 503, "This file can't be read for a moment. Try again.", "2"),
     _error("", "downloads_busy", 503, "Too many downloads are under way. Finish yours first.", "5"),
@@ -123,6 +131,8 @@ def _values(env: Env) -> dict[str, Any]:
         "answer_seconds": options.PROXY_ANSWER_SECONDS.read(env),
         "body_bytes": options.BODY_MAX_BYTES.read(env),
         "trusted": _networks(options.PROXY_TRUSTED, env),
+        "free": list(options.networks(options.LIMIT_FREE_ADDRESSES.read(env))),
+        "most_of_an_address": MOST_OF_AN_ADDRESS,
         "inside": [*INSIDE, *_networks(options.METRICS_ALLOWED, env)],
         "webs": webs,
         "webs_by_name": [

@@ -6,8 +6,10 @@ from importlib import import_module
 from common.cache import Script
 from common.limits import LIMIT_LUA
 
-ROOMS = ("accounts", "archive", "audit", "chats", "common", "config", "groups", "messaging")
-ROOMS += ("moderation", "overview")
+ROOMS = (
+    "accounts", "archive", "audit", "chats", "common", "config", "groups", "messaging",
+    "moderation", "overview",
+)  # fmt: skip
 
 
 def scripts() -> dict[str, Script]:

@@ -4,12 +4,14 @@ import contextlib
 import resource
 import secrets
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import httpx
 import pytest
 
+from config.proxy import MOST_OF_AN_ADDRESS
 from config.tests.nginx import Nginx, SomeWeb
 
 BODIES = 400
@@ -79,7 +81,7 @@ def in_shape(response, status, code):
     assert set(error) == {"code", "detail", "attr"}
     assert error["code"] == code
     assert body["type"] == ("server_error" if status >= 500 else "client_error")
-    assert (status == 503) == ("Retry-After" in response.headers)
+    assert (status in {429, 503}) == ("Retry-After" in response.headers)
 
 
 # Slow and idle clients --------------------------------------------------------------------------
@@ -119,6 +121,67 @@ def test_a_body_that_ends_early_never_reaches_a_web_server(tmp_path):
             with nginx.client() as client:
                 client.post("/send_message", content=b"whole")
         assert [got[-5:] for got in web.got] == [b"whole"]
+
+
+# Many requests of one address at once -----------------------------------------------------------
+
+
+def half_a_send_of(address):
+    """Return the beginning of a send whose body waits for more, handed on for an address."""
+    return half_a_send().replace(b"\r\n\r\n", f"\r\nX-Forwarded-For: {address}\r\n\r\n".encode())
+
+
+@contextlib.contextmanager
+def bodies_that_wait(nginx, addresses):
+    """Keep a body under way for each address."""
+    open_ones = [connect(nginx.port, half_a_send_of(address)) for address in addresses]
+    try:
+        yield
+    finally:
+        for one in open_ones:
+            one.close()
+
+
+def until_refused(client, address):
+    """Ask until the address has as many requests under way as it may; return that answer."""
+    deadline = time.monotonic() + 30
+    while True:
+        answer = client.get("/healthz", headers={"X-Forwarded-For": address})
+        if answer.status_code != 200:
+            return answer
+        assert time.monotonic() < deadline, f"{address} was never refused"
+
+
+@pytest.mark.parametrize(
+    ("own", "neighbour"),
+    [
+        ([ABROAD], "203.0.113.10"),
+        (["2001:db8:1:2::1", "2001:db8:1:2:3:4:5:6"], "2001:db8:1:3::1"),
+        (["2001:db8::1", "2001:db8::a:b:c:d", "2001:db8:0:0:1:0:0:0"], "2001:db8:0:5:a:b:c:d"),
+        (["::ffff:203.0.113.9"], "::ffff:203.0.113.10"),
+    ],
+)
+def test_an_address_has_so_many_requests_under_way_at_once(tmp_path, web_socket, own, neighbour):
+    with Nginx(tmp_path, [web_socket], PROXY_TRUSTED="127.0.0.1") as nginx:
+        addresses = [own[n % len(own)] for n in range(MOST_OF_AN_ADDRESS + 20)]
+        with nginx.client() as client:
+            with bodies_that_wait(nginx, addresses):
+                for address in own:
+                    in_shape(until_refused(client, address), 429, "throttled")
+                for other in (neighbour, "127.0.0.1"):
+                    for _ in range(20):
+                        answer = client.get("/healthz", headers={"X-Forwarded-For": other})
+                        assert answer.status_code == 200, other
+            assert client.get("/healthz", headers={"X-Forwarded-For": ABROAD}).status_code == 200
+
+
+def test_this_machine_counts_too_where_it_is_not_free(tmp_path, web_socket):
+    with (
+        Nginx(tmp_path, [web_socket], LIMIT_FREE_ADDRESSES="none") as nginx,
+        bodies_that_wait(nginx, ["x"] * (MOST_OF_AN_ADDRESS + 20)),
+        nginx.client() as client,
+    ):
+        in_shape(until_refused(client, "x"), 429, "throttled")
 
 
 # Sends that may have arrived --------------------------------------------------------------------
@@ -210,7 +273,7 @@ def test_a_body_over_the_limit(people):
 
 def test_a_path_or_a_header_that_is_too_long(people):
     in_shape(people.get("/" + "a" * 20_000), 414, "uri_too_long")
-    in_shape(people.get("/healthz", headers={"X-Long": "a" * 20_000}), 431, "headers_too_large")
+    in_shape(people.get("/healthz", headers={"X-Long": "a" * 20_000}), 431, "header_too_large")
 
 
 @pytest.mark.parametrize(
@@ -220,6 +283,9 @@ def test_a_path_or_a_header_that_is_too_long(people):
         b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: other\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"nonsense\r\n\r\n",
+        b"GET / HTTP/3.7\r\nHost: localhost\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity\r\n\r\n",
     ],
 )
 def test_a_request_that_is_none(live_stack, sent):

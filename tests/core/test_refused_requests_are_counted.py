@@ -69,7 +69,7 @@ def test_after_so_many_it_is_a_429(name: str) -> None:
     assert ask("/nowhere", REMOTE_ADDR="203.0.113.10")[0] == 404
 
 
-LED_ELSEWHERE = {
+LED_ELSEWHERE: dict[str, tuple[int, dict[str, Any]]] = {
     "the admin": (302, {"path": "/admin/"}),
     "a search in the admin": (302, {"path": "/admin/accounts/user/", "QUERY_STRING": "q=a"}),
     "a shortcut of the admin": (302, {"path": "/admin/r/1/2/"}),
