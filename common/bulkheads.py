@@ -131,7 +131,8 @@ class Bulkheads:
 
     def _stuck(self, now: float) -> bool:
         """Say whether all threads but the last have waited for long."""
-        waiting = sum(now - since > PROMPT_SECONDS for since in self._since.values())
+        # A copy: who has an answer goes without taking the lock.
+        waiting = sum(now - since > PROMPT_SECONDS for since in tuple(self._since.values()))
         return waiting >= self.threads - 1
 
 
