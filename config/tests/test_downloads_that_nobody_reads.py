@@ -57,14 +57,14 @@ class Somebody:
             )
         self.path = f"/exports/{self.export}/download/"
 
-    def begin(self, port):
+    def begin(self, port, body=""):
         """Ask for the file, and read no more than the head of the answer; return its status."""
         connection = socket.socket()
         # Or the kernel alone would take all of it.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(30)
         connection.connect(("127.0.0.1", port))
-        head = f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {self.headers['Authorization']}\r\n\r\n"
+        head = f"GET {self.path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {self.headers['Authorization']}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         connection.sendall(head.encode())
         return int(connection.recv(12).split()[1]), connection
 
@@ -84,9 +84,9 @@ def bob(live_stack):
 
 
 @contextlib.contextmanager
-def unread(somebody, port, number):
+def unread(somebody, port, number, body=""):
     """Begin so many downloads and read none; yield their statuses and connections."""
-    begun = [somebody.begin(port) for _ in range(number)]
+    begun = [somebody.begin(port, body) for _ in range(number)]
     try:
         yield [status for status, _ in begun], [connection for _, connection in begun]
     finally:
@@ -144,6 +144,24 @@ def test_forty_that_are_not_read_keep_nobody_waiting(live_stack, ada, bob):
         other = httpx.get(f"{live_stack.base_url}{bob.path}", headers=bob.headers, timeout=30)
         assert other.content == bob.content
     begin_until(ada, live_stack.port, 200)
+
+
+@pytest.mark.parametrize("body", ["", "{}"])
+def test_nor_do_those_of_an_address_that_is_counted(tmp_path, live_stack, ada, body):
+    web = live_stack.data_dir / "run" / "web.sock"
+    begin_until(ada, live_stack.port, 200)
+    with (
+        Nginx(tmp_path, [web], LIMIT_FREE_ADDRESSES="none") as nginx,
+        unread(ada, nginx.port, AT_ONCE + 3, body) as (statuses, _),
+    ):
+        assert statuses == [200] * AT_ONCE + [503] * 3
+
+
+def test_a_download_is_asked_for_without_a_body(live_stack, ada):
+    url = f"{live_stack.base_url}{ada.path}"
+    answer = httpx.request("GET", url, headers=ada.headers, content=b" " * 1025, timeout=30)
+    assert answer.status_code == 413
+    assert answer.json()["errors"][0]["code"] == "body_too_large"
 
 
 def test_a_reader_that_takes_nothing_is_cut_off(tmp_path, live_stack, ada):
