@@ -16,8 +16,10 @@ import psycopg
 from django.conf import settings
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
+from psycopg import generators
 from psycopg.abc import RV, PQGen
 from psycopg.errors import _WaitTimeout
+from psycopg.waiting import wait_conn
 
 from common import sql
 from common.bulkheads import Busy, bulkheads
@@ -29,6 +31,8 @@ GRACE_SECONDS = 3.0
 """What an answer may take beyond the longest transaction, before the server counts as gone."""
 
 
+CANCEL_SECONDS = 2.0
+"""For how long a server is asked to stop working on what nobody waits for."""
 GIVEN_UP = 16
 """How many statements may wait to be cancelled, on a server that does not answer."""
 
@@ -82,13 +86,17 @@ def give_up(connection: psycopg.Connection[Any]) -> None:
     server that hangs does not answer that either.
     """
     if _few.acquire(blocking=False):
-        handle = connection.pgconn.get_cancel()
+        # psycopg's own cancel() keeps all threads of the process waiting while the server hangs;
+        # its cancel_safe() does not, but asks for a connection that is open.
+        handle = connection.pgconn.cancel_conn()
 
         def cancel() -> None:
             try:
-                with suppress(psycopg.Error):
-                    handle.cancel()
+                with suppress(psycopg.Error, _WaitTimeout):
+                    handle.start()
+                    wait_conn(generators.cancel(handle), timeout=CANCEL_SECONDS)
             finally:
+                handle.finish()
                 _few.release()
 
         _given_up.submit(cancel)
