@@ -202,9 +202,9 @@ def test_a_file_that_is_gone_is_a_404(live_stack):
 
 
 @pytest.fixture(scope="module")
-def alone(live_stack):
+def alone(live_stack, tmp_path_factory):
     """The port of a web server of one worker with four threads, and nothing before it."""
-    port = some_free_port()
+    port, output = some_free_port(), tmp_path_factory.mktemp("alone") / "log"
     settings = {
         "PORT": str(port), "WEB_SOCKET": "", "WEB_WORKERS": "1", "WEB_THREADS": "4",
         "DOWNLOADS_BY_PROXY": "false", "TRUSTED_PROXIES": "0",
@@ -215,14 +215,14 @@ def alone(live_stack):
         folder=BASE_DIR,
         environment={"PATH": os.environ["PATH"], **live_stack.environment(), **settings},
     )
-    with (live_stack.data_dir / "alone.log").open("ab") as log:
+    with output.open("ab") as log:
         process = Process(program, output=log.fileno())
     deadline = time.monotonic() + 60
     while True:
         with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=10).status_code == 200:
                 break
-        assert time.monotonic() < deadline, (live_stack.data_dir / "alone.log").read_text()
+        assert time.monotonic() < deadline, output.read_text()
         time.sleep(0.1)
     yield port
     process.kill()
