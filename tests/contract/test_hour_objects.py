@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -134,7 +135,10 @@ def test_headers_and_metadata_say_what_is_in_it(past: PastStack, private: str, g
         assert each.content_type == "application/x-ndjson"
         assert each.content_encoding == "gzip"
         messages = each.messages
-        assert each.metadata == {
+        metadata = dict(each.metadata)
+        assert re.fullmatch(r"[0-9a-f]+:[0-9a-f]{64}", metadata.pop("signature"))
+        assert metadata == {
+            "generation": "1",
             "first-seq": str(messages[0]["seq"]),
             "last-seq": str(messages[-1]["seq"]),
             "count": str(len(messages)),
