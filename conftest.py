@@ -55,6 +55,8 @@ django.setup()
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
+from archive.store import patient
+
 
 def pytest_unconfigure() -> None:
     """Stop the servers, however the session ended."""
@@ -92,3 +94,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Let the tests empty the audit log between each other; audit/tests switch its guard on."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_entry DISABLE TRIGGER audit_entry_not_emptied")
+
+
+@pytest.fixture
+def empty_bucket(servers: LocalServers) -> None:
+    """The bucket without what other tests left in it: it is not emptied with the tables."""
+    found = [key for key, _ in patient.keys("")]
+    for start in range(0, len(found), 1000):
+        patient.delete(found[start : start + 1000])

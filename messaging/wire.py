@@ -22,6 +22,7 @@ NO_CLIENT_ID = b"null}"
 PLAIN_BYTES = 5000
 """A body that is no longer stands in the cache as it is: any text of 4,096 ASCII letters."""
 COMPRESSED = b"z"
+_COMPRESSED_BYTE = COMPRESSED[0]
 UNBOUNDED = 1 << 62
 ANSWER_MAX_BYTES = 1024 * 1024
 """How many bytes of messages an answer or a page holds at most, if it holds more than one."""
@@ -39,9 +40,9 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + micros * MICROSECOND
 
 
-@lru_cache(maxsize=64)
-def _day(days: int) -> str:
-    return (EPOCH + timedelta(days=days)).strftime("%Y-%m-%d")
+@lru_cache(maxsize=1024)
+def _hour(hours: int) -> str:
+    return (EPOCH + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:")
 
 
 def micros_text(micros: int) -> str:
@@ -49,8 +50,7 @@ def micros_text(micros: int) -> str:
     minutes, micros = divmod(micros, 60_000_000)
     seconds, micros = divmod(micros, 1_000_000)
     hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    return f"{_day(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}.{micros:06d}Z"
+    return f"{_hour(hours)}{minutes:02d}:{seconds:02d}.{micros:06d}Z"
 
 
 class Line(NamedTuple):
@@ -94,6 +94,19 @@ def unpack(seq: int, packed: bytes) -> Line:
     return Line(seq, int(at), subject, owner, client_id, body)
 
 
+def _unpack_plain(first: int, packed: Sequence[bytes]) -> list[Line] | None:
+    """Return lines none of which is compressed, the usual ones, at half the cost; else None."""
+    lines = []
+    # What `Line(...)` does, without a call of its own: every page and poll goes through here.
+    new = tuple.__new__
+    for seq, line in enumerate(packed, first):
+        at, subject, owner, client_id, body = line.split(b"|", 4)
+        if body[0] == _COMPRESSED_BYTE:
+            return None
+        lines.append(new(Line, (seq, int(at), subject, owner, client_id, body)))
+    return lines
+
+
 def unpack_lines(
     first: int, packed: Sequence[bytes], room: int = UNBOUNDED, *, newest_first: bool = False
 ) -> list[Line]:
@@ -102,6 +115,8 @@ def unpack_lines(
     They end with the one that no longer fits into the room, and begin at the first, or with
     `newest_first` at the last: what does not fit is not even unpacked.
     """
+    if sum(map(len, packed)) <= room and (plain := _unpack_plain(first, packed)) is not None:
+        return plain
     lines = []
     places = range(len(packed))
     for place in places[:: -1 if newest_first else 1]:

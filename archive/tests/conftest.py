@@ -12,11 +12,9 @@ def keys(prefix: str = "") -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _empty():
+def _empty(empty_bucket):
     cache.close()
     cache.execute("FLUSHDB")
-    for start in range(0, len(found := keys()), 1000):
-        store.patient.delete(found[start : start + 1000])
     store.brisk._left_alone_until = 0.0
     yield
     cache.close()

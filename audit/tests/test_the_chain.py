@@ -173,6 +173,7 @@ def test_the_last_entries_gone_are_noticed_by_a_head_seen_before(three, unguarde
     assert "another" in verdict.fault
 
 
+@pytest.mark.usefixtures("empty_bucket")
 def test_the_command_says_so_with_its_exit_status(three, unguarded, capsys):
     call_command("audit", "--verify")
     assert "All 3 entries are right" in capsys.readouterr().out

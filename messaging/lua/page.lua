@@ -18,7 +18,7 @@ if not view[3] or not believed(fresh, view[1], view[2], now, tonumber(ARGV[2])) 
   return {'ask', user}
 end
 local n, first = string.match(view[3], '(%d+) (%d+)')
-local chat = redis.call('HMGET', 'c:' .. n, 'start', 'end', 'at')
+local chat = redis.call('HMGET', 'c:' .. n, 'start', 'end', 'at', 'bytes')
 local lines = chat[2] and redis.call('LRANGE', 'm:' .. n, 0, -1) or {}
 -- A list that ends before the last message told of misses some in between.
 if #lines == 0 or not chat[1]
@@ -37,23 +37,25 @@ else
   low = math.max(low, high - limit + 1)
 end
 local mark = '|' .. user .. '|'
-local room = tonumber(ARGV[9])
-local first_given, last_given = low, high
 for i = 1, #lines do
   -- Their own coming or going: only the database knows their stretches.
   if string.sub(lines[i], 17, 16 + #mark) == mark then return {'ask', user} end
-  local seq = after and oldest + i - 1 or oldest + #lines - i
-  if seq >= low and seq <= high then
+end
+local room = tonumber(ARGV[9])
+-- Nearly always there is room for all that the list holds.
+if (tonumber(chat[4]) or math.huge) > room then
+  local from, to, step = high, low, -1
+  if after then from, to, step = low, high, 1 end
+  for seq = from, to, step do
     if room < 0 then
-      if after then last_given = math.min(last_given, seq - 1)
-      else first_given = math.max(first_given, seq + 1) end
-    else
-      room = room - math.max(#lines[seq - oldest + 1] - 512, 1)
+      if after then high = seq - 1 else low = seq + 1 end
+      break
     end
+    room = room - math.max(#lines[seq - oldest + 1] - 512, 1)
   end
 end
-local answer = {'page', user .. signature, false, n, first, chat[1], chat[2], string.format('%d', first_given)}
-for seq = first_given, last_given do answer[#answer + 1] = lines[seq - oldest + 1] end
+local answer = {'page', user .. signature, false, n, first, chat[1], chat[2], string.format('%d', low)}
+for seq = low, high do answer[#answer + 1] = lines[seq - oldest + 1] end
 local left = take('l:' .. ARGV[10] .. ':' .. user, now, tonumber(ARGV[11]), tonumber(ARGV[12]), 1)
 if left and left[1] < 0 then return {'often', user .. signature, left} end
 answer[3] = left

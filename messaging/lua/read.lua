@@ -9,7 +9,7 @@ local PART = 8
 local answer = {}
 for i = 4, #ARGV, 4 do
   local n = ARGV[i]
-  local last = redis.call('HGET', 'c:' .. n, 'end')
+  local last, bytes = unpack(redis.call('HMGET', 'c:' .. n, 'end', 'bytes'))
   local held = last and redis.call('LLEN', 'm:' .. n) or 0
   if held == 0 then
     redis.pcall('SET', 'cl:' .. n, ARGV[1], 'PX', ARGV[2])
@@ -20,7 +20,14 @@ for i = 4, #ARGV, 4 do
     local high = math.min(tonumber(ARGV[i + 2]), tonumber(last))
     local room = tonumber(ARGV[i + 3])
     local lines, from = {}, low
-    if ARGV[3] == '' then
+    if (tonumber(bytes) or math.huge) <= room then
+      -- Nearly always there is room for all that the list holds.
+      if low <= high then
+        lines = redis.call('LRANGE', 'm:' .. n, low - oldest, high - oldest)
+      elseif ARGV[3] ~= '' then
+        from = high + 1
+      end
+    elseif ARGV[3] == '' then
       while low <= high and room >= 0 do
         for _, line in ipairs(redis.call('LRANGE', 'm:' .. n, low - oldest,
                                          math.min(low + PART - 1, high) - oldest)) do

@@ -72,7 +72,7 @@ class Reading:
         by_chat: dict[int, list[Span]] = {}
         for span in self.spans:
             found = self.lines.get(span.chat.number, _NOTHING)
-            if not found or not all(seq in found for seq in range(span.first, span.last + 1)):
+            if not all(map(found.__contains__, range(span.first, span.last + 1))):
                 by_chat[span.chat.number] = []
         if not by_chat:
             return []
@@ -89,9 +89,13 @@ class Reading:
     def chosen(self, chat: Chat) -> list[Line]:
         """Return a chat's lines in seq order, as many as there is room for; none is missing."""
         spans = self._wanted({chat.number: []})[chat.number]
-        lines = [line for span in spans for line in self.found(span)]
+        found = self.lines.get(chat.number, _NOTHING)
+        lines = [
+            found[seq] for span in spans for seq in range(span.first, span.last + 1) if seq in found
+        ]
         # Nearly always all of them; the exact sizes are asked for when they may not be.
-        if sum([len(line.body) for line in lines]) + CLIENT_ID_MOST_BYTES * len(lines) > self.room:
+        sizes = sum([len(line.body) for line in lines])
+        if sizes + CLIENT_ID_MOST_BYTES * len(lines) > self.room:
             lines = self._walk(spans)[0]
         return lines
 

@@ -81,7 +81,8 @@ def tail(lines: dict[int, Line], end: int | None, own: Container[int]) -> list[L
     """
     found: list[Line] = []
     seq = end or 0
-    while seq in lines and seq not in own and len(found) < settings.HOT_MESSAGES_PER_CHAT:
+    most = settings.HOT_MESSAGES_PER_CHAT
+    while seq in lines and seq not in own and len(found) < most:
         found.append(lines[seq])
         seq -= 1
     return found[::-1]
