@@ -324,6 +324,7 @@ def test_what_is_no_mark_is_none(body):
     assert database_mark.from_body(mark.body()) == mark
 
 
+@pytest.mark.usefixtures("empty_bucket")
 def test_the_audit_log_s_lost_end_reads_as_gone_back_and_not_as_cut_off(world, capsys):
     for number in range(3):
         audit.record(Action.LOGIN, reason=f"lost {number}")
