@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from rest_framework import authentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 
 from accounts import tokens
@@ -107,6 +107,23 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise AuthenticationFailed(BAD_TOKEN)
         request._request.limit_taken = taken  # type: ignore[attr-defined]  # noqa: SLF001
         return Caller(user_id), token
+
+    @staticmethod
+    def refuse_early(header: str | None) -> None:
+        """Raise what `authenticate` and DRF would, where nothing has to be asked for it.
+
+        None is no header, of a request that has no session either.
+        """
+        refusal: NotAuthenticated | AuthenticationFailed
+        if header is None:
+            refusal = NotAuthenticated()
+        else:
+            token = bearer_token(header)
+            if token is not None and tokens.digest(token) not in tokens.unknown:
+                return
+            refusal = AuthenticationFailed(BAD_HEADER if token is None else BAD_TOKEN)
+        refusal.auth_header = SCHEME  # type: ignore[union-attr]
+        raise refusal
 
     def authenticate_header(self, request: Request) -> str:
         """Return what `WWW-Authenticate` says; it makes a missing token a 401."""

@@ -10,8 +10,10 @@ import hmac
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +37,9 @@ LEASE_MS = 10_000
 # token_urlsafe(32) makes 43 characters; what is much longer is no token of ours.
 TOKEN_BYTES = 32
 TOKEN_MAX_CHARS = 200
+UNKNOWN_SECONDS = 5.0
+UNKNOWN_MOST = 10_000
+"""So many of them are remembered by each process, in about 1 MB."""
 SIGNATURE_BYTES = 16
 _SIGNATURE_CHARS = 2 * SIGNATURE_BYTES
 
@@ -90,6 +95,37 @@ def user_of(token_digest: bytes, said: bytes) -> bytes | None:
     return user if hmac.compare_digest(signed(token_digest, user), said) else None
 
 
+class _Unknown:
+    """Digests that lately were no token's: whoever sends one over and over costs no query.
+
+    A token is made of 32 random bytes, so what is none now becomes none later; but one may come
+    back with a restored database. Bounded, oldest out first.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[bytes, float] = {}
+
+    def add(self, token_digest: bytes) -> None:
+        """Remember one for `UNKNOWN_SECONDS`."""
+        with suppress(StopIteration, KeyError):
+            while len(self._until) >= UNKNOWN_MOST:
+                # Another thread may take the same one.
+                del self._until[next(iter(self._until))]
+        self._until[token_digest] = monotonic() + UNKNOWN_SECONDS
+
+    def __contains__(self, token_digest: bytes) -> bool:
+        """Say whether one is remembered."""
+        until = self._until.get(token_digest)
+        return until is not None and monotonic() < until
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._until.clear()
+
+
+unknown = _Unknown()
+
+
 def authenticate(token: str) -> UUID | None:
     """Return the user of a token, or None; see `admit`."""
     return admit(token, NOT_ASKED)[0]
@@ -104,6 +140,8 @@ def admit(token: str, asked: Asked) -> tuple[UUID | None, Sequence[Any] | None]:
     if not 0 < len(token) <= TOKEN_MAX_CHARS:
         return None, None
     token_digest = digest(token)
+    if token_digest in unknown:
+        return None, None
     keys = (entry_key(token_digest), lease_key(token_digest))
     try:
         answer = _authenticate(
@@ -121,6 +159,7 @@ def admit(token: str, asked: Asked) -> tuple[UUID | None, Sequence[Any] | None]:
         answer = None
     holder = selectors.token_holder(token_digest)
     if holder is None:
+        unknown.add(token_digest)
         return None, None
     current.user_id = holder.user_id
     left = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
-from time import gmtime
+from time import gmtime, time
 from types import TracebackType
 from typing import Any
 
@@ -41,6 +41,7 @@ SAMPLE_SECONDS, SAMPLE_LINES = 10.0, 20
 """So many lines about refused requests are written in so many seconds, by each process."""
 LED_FROM, FAILED_FROM = 300, 500
 # What PostgreSQL says of a row that it refused holds its values, a message's text among them.
+_REQUESTS = logging.getLogger("django.request")
 _ROW = re.compile(r"\b(?:DETAIL|CONTEXT|QUERY):")
 _TIME = "%Y-%m-%dT%H:%M:%S"
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -110,9 +111,24 @@ class Sample(logging.Filter):
         self._told += 1
         return True
 
+    def leaves_out(self) -> bool:
+        """Say whether a line would be left out now; if so, it counts as one that was."""
+        if self._told < SAMPLE_LINES or time() - self._began >= SAMPLE_SECONDS:
+            return False
+        self._left_out += 1
+        return True
+
     def is_of_a_refusal(self, record: logging.LogRecord) -> bool:
         """Say whether Django's line is one of a 4xx, which anybody can cause."""
         return record.levelno == logging.WARNING
+
+
+def refusal_is_told() -> bool:
+    """Say whether Django is to write its line about one more refusal; what is not told is counted.
+
+    For what would cost more to write down than to refuse.
+    """
+    return not any(isinstance(one, Sample) and one.leaves_out() for one in _REQUESTS.filters)
 
 
 class StrangersSample(Sample):

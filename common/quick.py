@@ -13,11 +13,16 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
-from common.error_shape import exception_handler
+from common.error_shape import exception_handler, plain_refusal
 from common.ids import parse_id
+from common.logs import refusal_is_told
 
 JSON = "application/json"
 PLAIN_MAX_BYTES = 64 * 1024
+
+
+def _let_pass(header: str | None) -> None:
+    """Refuse nothing."""
 
 
 def takes_json(accept: str) -> bool:
@@ -44,29 +49,45 @@ class Quick(APIView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Try the short way, then DRF's."""
         meta = request.META
-        header = meta.get("HTTP_AUTHORIZATION")
-        if (
-            header is not None
-            and header.startswith("Bearer ")
-            and request.method == self.quick_method
-            and takes_json(meta.get("HTTP_ACCEPT", "*/*"))
-        ):
+        if request.method == self.quick_method and takes_json(meta.get("HTTP_ACCEPT", "*/*")):
+            header = meta.get("HTTP_AUTHORIZATION")
             try:
-                answer = self.quick(request, header[7:], **kwargs)
+                if header is not None and header.startswith("Bearer "):
+                    answer = self.quick(request, header[7:], **kwargs)
+                else:
+                    answer = None
+                if answer is None:
+                    self._refuse_early(meta, header)
             except Exception as error:  # noqa: BLE001 the handler reports what is no refusal
                 answer = self.refuse(error, request)
             if answer is not None:
                 return answer
         return super().dispatch(request, *args, **kwargs)
 
+    def _refuse_early(self, meta: dict[str, Any], header: str | None) -> None:
+        """Refuse who can't be anybody, before DRF's way is gone."""
+        if header is not None or not meta.get("HTTP_COOKIE"):
+            for way in self.authentication_classes:
+                getattr(way, "refuse_early", _let_pass)(header)
+
     def refuse(self, error: Exception, request: HttpRequest) -> HttpResponse:
         """Return the answer that DRF's way gives to an exception."""
+        answer = plain_refusal(error)
+        if answer is not None:
+            # Django makes the line's record before it asks whether it is wanted.
+            answer._has_been_logged = not refusal_is_told()  # type: ignore[attr-defined]  # noqa: SLF001
+            return answer
         response = exception_handler(error, {"view": self, "request": request})
         if response is None:
             raise error
         headers = {name: str(value) for name, value in response.headers.items()}
         headers.pop("Content-Type", None)
         return json_response(orjson.dumps(response.data), response.status_code, headers)
+
+
+def is_json(request: HttpRequest) -> bool:
+    """Say whether a body claims to be JSON."""
+    return bool(request.META.get("CONTENT_TYPE", "").startswith(JSON))
 
 
 def plain_body(request: HttpRequest) -> dict[str, Any] | None:

@@ -138,8 +138,12 @@ class BareHandler(counting.CountingHandler):
         return response
 
 
-def _asks_for_token(environ: dict[str, Any]) -> bool:
-    return environ["PATH_INFO"] in FOR_TOKENS and environ["REQUEST_METHOD"] == "POST"
+def _names_nobody(environ: dict[str, Any]) -> bool:
+    """Say whether it is a request of a program that has no token, or asks for one."""
+    path = environ["PATH_INFO"]
+    if environ["REQUEST_METHOD"] != "POST":
+        return False
+    return path in FOR_TOKENS or (path in ASKED_MOST and "HTTP_COOKIE" not in environ)
 
 
 class Application:
@@ -153,7 +157,7 @@ class Application:
         """Answer a request."""
         request_gate.check(environ)
         if (
-            ("HTTP_AUTHORIZATION" in environ or _asks_for_token(environ))
+            ("HTTP_AUTHORIZATION" in environ or _names_nobody(environ))
             and "text/html" not in environ.get("HTTP_ACCEPT", "")
             and not environ["PATH_INFO"].startswith(BROWSERS_ONLY)
         ):

@@ -11,6 +11,7 @@ which it is shown; positions then run through what that first poll consists of.
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NoReturn
 from uuid import UUID
 
 from django.core.signing import BadSignature, Signer
@@ -137,8 +138,13 @@ def decode_own(text: str, user_id: UUID) -> Cursor:
     """Return the cursor that a user sent; a forged, garbled or another user's one is a 400."""
     cursor = decode_or_none(text)
     if cursor is None or cursor.user_id != user_id:
-        raise ValidationError(
-            {"cursor": "This is not a cursor that you were given. Leave it out to start anew."},
-            code="bad_cursor",
-        )
+        refuse()
     return cursor
+
+
+def refuse() -> NoReturn:
+    """Raise the 400 of what is no cursor of the caller's."""
+    raise ValidationError(
+        {"cursor": "This is not a cursor that you were given. Leave it out to start anew."},
+        code="bad_cursor",
+    )

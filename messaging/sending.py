@@ -12,9 +12,9 @@ from rest_framework import serializers
 from accounts.authentication import admit_token, refuse_token
 from common.fields import StrictCharField
 from common.limits import SENDS
-from common.quick import Quick, json_response, plain_body, plain_id
-from common.views import Verb
+from common.quick import json_response, plain_body, plain_id
 from messaging.models import CLIENT_ID_MAX_CHARS
+from messaging.quick_verb import QuickVerb
 from messaging.services import Sent
 
 
@@ -67,7 +67,7 @@ def plain_text(body: dict[str, Any]) -> bool:
     )
 
 
-class SendView(Quick, Verb):
+class SendView(QuickVerb):
     """A verb that sends a text. A subclass names the field that says where to, and the service."""
 
     target = ""
@@ -100,10 +100,9 @@ class SendView(Quick, Verb):
     def quick(self, request: HttpRequest, token: str, **path: Any) -> HttpResponse | None:
         """Send a text whose body is certainly right."""
         body = plain_body(request)
-        if body is None or not plain_text(body):
-            return None
-        target_id = plain_id(body.get(self.target))
-        if target_id is None:
+        target_id = None if body is None else plain_id(body.get(self.target))
+        if body is None or target_id is None or not plain_text(body):
+            self.refuse_body(request, token)
             return None
         sender_id, taken = admit_token(token, SENDS, request.META)
         if sender_id is None:

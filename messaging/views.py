@@ -1,8 +1,9 @@
 """The routes of the core: polling, and scrolling through a chat's history."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from time import time
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -13,12 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import tokens
-from accounts.authentication import authenticate_token, refuse_token
+from accounts.authentication import admit_token, authenticate_token, refuse_token
 from common.cache import CacheUnavailable
 from common.context import current
 from common.counts import Histogram
 from common.database_identity import believed_ms
-from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Unavailable
+from common.errors import ArchiveUnavailable, DatabaseUnavailable, NotFound, Refusal, Unavailable
 from common.ids import parse_id
 from common.limits import POLLS, READS, Asked, headers_of
 from common.numbers import whole_number
@@ -26,13 +27,14 @@ from common.pagination import shown_limit
 from common.quick import Quick, json_response, plain_body
 from common.renderers import dumps
 from common.schema import refusal
-from common.views import Verb, caller_id
+from common.views import caller_id
 from messaging import cursor as cursors
 from messaging import history, index, scripts
 from messaging.cursor import Cursor
 from messaging.history import View
 from messaging.inbox import Answer, after_cache, catch_up, first_poll
 from messaging.planning import ChatNews
+from messaging.quick_verb import QuickVerb
 from messaging.serializers import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -87,7 +89,7 @@ def shown(answer: Answer, viewer: bytes) -> dict[str, Any]:
     }
 
 
-class GetMessagesView(Quick, Verb):
+class GetMessagesView(QuickVerb):
     """What is new to you since your cursor; without one, your active chats' latest messages.
 
     Poll at least once a minute with the cursor of the last answer. A client that does receives
@@ -122,17 +124,21 @@ class GetMessagesView(Quick, Verb):
         data = shown(answer, str(user_id).encode())
         return Response(data, headers={SERVED_FROM: answer.served_from})
 
+    def check(self, body: dict[str, Any]) -> None:
+        """Refuse a cursor that is none."""
+        text = body.get("cursor")
+        if text is not None and cursors.decode_or_none(text) is None:
+            cursors.refuse()
+
     def quick(self, request: HttpRequest, token: str, **path: Any) -> HttpResponse | None:
         """Answer a poll that has a cursor: one round trip to the cache when nothing is new."""
         body = plain_body(request)
-        if body is None:
+        asked = None if body is None else _plain_poll(body)
+        if asked is None:
+            if body != {}:
+                self.refuse_body(request, token)
             return None
-        text, limit = body.get("cursor"), body.get("limit", DEFAULT_LIMIT)
-        if type(text) is not str or type(limit) is not int or not 0 < limit <= MAX_LIMIT:
-            return None
-        cursor = cursors.decode_or_none(text)
-        if cursor is None or cursor.shown_until:
-            return None
+        text, cursor, limit = asked
         try:
             found, lease = _ask_cache(cursor, token, POLLS.asked(request.META))
         except CacheUnavailable:
@@ -158,10 +164,21 @@ class GetMessagesView(Quick, Verb):
         return json_response(dumps(shown(answer, viewer)), headers=headers)
 
 
+def _plain_poll(body: dict[str, Any]) -> tuple[str, Cursor, int] | None:
+    """Return what a poll that goes on from a cursor asks for, None where it may be another."""
+    text, limit = body.get("cursor"), body.get("limit", DEFAULT_LIMIT)
+    if type(text) is not str or type(limit) is not int or not 0 < limit <= MAX_LIMIT:
+        return None
+    cursor = cursors.decode_or_none(text)
+    return None if cursor is None or cursor.shown_until else (text, cursor, limit)
+
+
 def _ask_cache(cursor: Cursor, token: str, limit: Asked) -> tuple[Sequence[Any], bytes]:
     """Run the poll's script; a token that the cache does not know is looked up and tried again."""
     nonce = scripts.new_nonce()
     token_digest = tokens.digest(token)
+    if token_digest in tokens.unknown:
+        refuse_token(token)
     keys = (tokens.entry_key(token_digest), "fresh")
     args: list[Any] = [
         believed_ms(tokens.TOKEN_BELIEF_MS), believed_ms(scripts.INDEX_BELIEF_MS), nonce,
@@ -237,51 +254,100 @@ class HistoryView(Quick, GenericAPIView[Any]):
         )
 
     def quick(self, request: HttpRequest, token: str, **path: Any) -> HttpResponse | None:
-        """Answer a page that the cache shows to hold whole, or whose chat it shows to be seen."""
-        chat_id, query = parse_id(path["chat_id"]), request.GET
-        asked: dict[str, int | None] = {"before": None, "after": None, "limit": PAGE_LIMIT}
-        for name, value in query.items():
-            number = whole_number(value) if len(value) <= MAX_DIGITS else None
-            if name not in asked or number is None or number < 0:
-                return None
-            asked[name] = number
-        before, after, limit = asked["before"], asked["after"], asked["limit"] or 0
-        if chat_id is None or not 0 < limit <= MAX_LIMIT or None not in (before, after):
+        """Answer a page whose query is certainly right: from the cache, if it has it whole."""
+        chat_id, asked = parse_id(path["chat_id"]), _plain_page(request)
+        if chat_id is None or asked is None:
             return None
-        nonce = scripts.new_nonce()
         token_digest = tokens.digest(token)
+        if token_digest in tokens.unknown:
+            refuse_token(token)
         keys = (tokens.entry_key(token_digest), "fresh")
         args = (
-            *2 * [believed_ms(tokens.TOKEN_BELIEF_MS)], str(chat_id), nonce, scripts.LEASE_MS,
-            "" if before is None else before, "" if after is None else after, limit,
+            *2 * [believed_ms(tokens.TOKEN_BELIEF_MS)], str(chat_id), scripts.new_nonce(),
+            scripts.LEASE_MS, "" if asked.before is None else asked.before,
+            "" if asked.after is None else asked.after, asked.limit,
             ANSWER_MAX_BYTES, *READS.asked(request.META),
         )  # fmt: skip
         try:
             found = scripts.page(keys, args)
         except CacheUnavailable:
             return None
-        user = tokens.user_of(token_digest, found[1]) if found[0] in (b"page", b"often") else None
-        if user is None:
-            return None
-        found = [found[0], user, *found[2:]]
-        current.user_id = found[1]
+        viewer = tokens.user_of(token_digest, found[1]) if found[0] in (b"page", b"often") else None
+        if viewer is None:
+            return self._ask_database(request, token, chat_id, asked)
+        current.user_id = viewer
         headers = headers_of(READS, found[2])
-        try:
-            page = _page_from_cache(chat_id, found, before, after, limit)
-        except Unavailable:
-            # The chat's start may have moved; if not, the database's answer is the same refusal.
-            return None
+        page = None
+        # The chat's start may have moved; if not, the database's answer is the same refusal.
+        with suppress(Unavailable):
+            page = _page_from_cache(chat_id, [found[0], viewer, *found[2:]], asked)
         if page is None:
+            page = _page_from_database(chat_id, viewer, headers, asked)
+        return _page_response(page, viewer, request, headers, asked.limit)
+
+    def _ask_database(
+        self, request: HttpRequest, token: str, chat_id: UUID, asked: "_AskedPage"
+    ) -> HttpResponse | None:
+        """Answer a page of which the cache can't say whether the caller may see it."""
+        user_id, taken = admit_token(token, READS, request.META)
+        if user_id is None:
+            refuse_token(token)
             return None
-        body = dumps(shown_page(page, found[1], request, limit))
-        headers[SERVED_FROM] = page.served_from
-        return json_response(body, headers=headers)
+        headers = {}
+        if taken is not None:
+            taken.check()
+            headers = taken.headers()
+        viewer = str(user_id).encode()
+        page = _page_from_database(chat_id, viewer, headers, asked)
+        return _page_response(page, viewer, request, headers, asked.limit)
 
 
-def _page_from_cache(
-    chat_id: UUID, found: Sequence[Any], before: int | None, after: int | None, limit: int
-) -> history.Page | None:
+class _AskedPage(NamedTuple):
+    """Which page is asked for: `before` or `after` a seq, or neither for the latest."""
+
+    before: int | None
+    after: int | None
+    limit: int
+
+
+def _plain_page(request: HttpRequest) -> _AskedPage | None:
+    """Return which page a query asks for, None where it may be wrong."""
+    asked: dict[str, int | None] = {"before": None, "after": None, "limit": PAGE_LIMIT}
+    for name, value in request.GET.items():
+        number = whole_number(value) if len(value) <= MAX_DIGITS else None
+        if name not in asked or number is None or number < 0:
+            return None
+        asked[name] = number
+    before, after, limit = asked["before"], asked["after"], asked["limit"] or 0
+    if not 0 < limit <= MAX_LIMIT or None not in (before, after):
+        return None
+    return _AskedPage(before, after, limit)
+
+
+def _page_response(
+    page: history.Page, viewer: bytes, request: HttpRequest, headers: dict[str, str], limit: int
+) -> HttpResponse:
+    """Return a page as an answer."""
+    headers[SERVED_FROM] = page.served_from
+    return json_response(dumps(shown_page(page, viewer, request, limit)), headers=headers)
+
+
+def _page_from_database(
+    chat_id: UUID, viewer: bytes, headers: dict[str, str], asked: _AskedPage
+) -> history.Page:
+    """Return a page that the cache does not show whole; a refusal gets the headers too."""
+    before, after, limit = asked
+    try:
+        shown = history.view(chat_id, UUID(viewer.decode()))
+        return history.page(shown, before=before, after=after, limit=limit)
+    except Refusal as refused:
+        refused.headers = {**refused.headers, **headers}
+        raise
+
+
+def _page_from_cache(chat_id: UUID, found: Sequence[Any], asked: _AskedPage) -> history.Page | None:
     """Return a page of a chat whose list the cache gave; None when the database must be asked."""
+    before, after, limit = asked
     _, viewer, _, number, first_seq, start, end, low, *packed = found
     last = int(end)
     held = unpack_lines(int(low), packed, ANSWER_MAX_BYTES, newest_first=after is None)

@@ -105,8 +105,34 @@ def test_a_known_token_costs_one_round_trip_and_no_query(user, token, django_ass
 
 def test_an_unknown_token_costs_one_round_trip_and_one_query(user, django_assert_num_queries):
     with monitored_cache() as asked, django_assert_num_queries(1):
-        assert authenticate_token("x" * 43) is None
+        assert authenticate_token("u" * 43) is None
     assert len(asked) == 1
+
+
+def test_and_nothing_when_it_is_sent_again(user, django_assert_num_queries):
+    authenticate_token("v" * 43)
+    with monitored_cache() as asked, django_assert_num_queries(0):
+        assert authenticate_token("v" * 43) is None
+    assert asked == []
+
+
+def test_what_was_unknown_is_asked_for_again_in_a_while(user, token, monkeypatch):
+    text = "w" * 43
+    assert authenticate_token(text) is None
+    # As a restored database has it again.
+    Token.objects.update(digest=tokens.digest(text))
+    assert authenticate_token(text) is None
+    now = tokens.monotonic()
+    monkeypatch.setattr(tokens, "monotonic", lambda: now + tokens.UNKNOWN_SECONDS)
+    assert authenticate_token(text) == user.pk
+
+
+def test_few_are_remembered_however_many_are_sent(monkeypatch):
+    monkeypatch.setattr(tokens, "UNKNOWN_MOST", 3)
+    memory = type(tokens.unknown)()
+    for number in range(10):
+        memory.add(bytes([number]))
+    assert [number for number in range(10) if bytes([number]) in memory] == [7, 8, 9]
 
 
 def test_what_can_be_no_token_costs_nothing(user, django_assert_num_queries):
@@ -123,7 +149,7 @@ def test_with_the_cache_hanging_it_costs_one_query(user, token, django_assert_nu
             with django_assert_num_queries(1):
                 assert authenticate_token(token) == user.pk
         with django_assert_num_queries(1):
-            assert authenticate_token("x" * 43) is None
+            assert authenticate_token("h" * 43) is None
 
 
 def test_tokens_have_room_in_a_cache_that_is_full(user, token, django_assert_num_queries):

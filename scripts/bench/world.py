@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from scripts.bench.fill import TEXT, Person, people, private_chats
@@ -99,6 +100,17 @@ class World:
         idle = [poll(user, cursor) for user, cursor in zip(users, after, strict=True)]
         yield Scenario("idle poll", idle, IDLE, 0.30, 5.5)
         yield Scenario("poll, one new message", [poll(*one) for one in pairs], ONE_NEW, 0.35, 6)
+        yield from self._refusals(users, after)
+
+    def _refusals(self, users: Sequence[Person], cursors: Sequence[str]) -> Iterator[Scenario]:
+        """Yield polls that are refused: no dearer than idle ones, a wrong body by less than 1.3."""
+        strangers = [replace(user, token=f"{place:043d}") for place, user in enumerate(users)]
+        unknown = [poll(one, cursor) for one, cursor in zip(strangers[:50], cursors, strict=False)]
+        yield Scenario(
+            "poll refused, 401", unknown, _refused(401, "authentication_failed"), 0.30, 5.5
+        )
+        garbled = [poll(user, "nonsense") for user in users]
+        yield Scenario("poll refused, 400", garbled, _refused(400, "bad_cursor"), 0.39, 7.2)
 
     def _private_sends(self) -> Scenario:
         users = people(self._scale.senders)
@@ -215,6 +227,10 @@ class World:
 
 def _couples(users: Sequence[Person]) -> list[tuple[Person, Person]]:
     return list(zip(users[::2], users[1::2], strict=True))
+
+
+def _refused(status: int, code: str) -> Expected:
+    return Expected(status, f'"code":"{code}"', 1)
 
 
 def _page(messages: int, tier: str) -> Expected:
