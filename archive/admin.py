@@ -141,7 +141,9 @@ class JobAdmin(ReadOnlyModelAdmin):
 class BackupRunAdmin(RunAdmin):
     """Each backup, and up to when everything was in cold storage after it."""
 
-    list_display = ("started_at", "ended", "until", "messages", "objects_written", "failed")
+    list_display = (
+        "started_at", "ended", "until", "messages", "objects_written", "missing", "failed",
+    )  # fmt: skip
     empty_text = "No backup has run yet."
 
 
@@ -165,7 +167,8 @@ class DrillRunAdmin(RunAdmin):
     """Each drill: whether the backup came back, and what a loss would have cost."""
 
     list_display = (
-        "started_at", "ended", "outcome", "restored", "differing", "lost", "seconds", "detail",
+        "started_at", "ended", "outcome", "restored", "differing", "missing", "lost", "seconds",
+        "detail",
     )  # fmt: skip
     empty_text = "No drill has run yet."
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from archive import anchors, checking, contradicted, erase, manifests, signing, snapshot
+from archive import anchors, checking, contradicted, erase, listing, manifests, signing, snapshot
 from archive.chat_backup import Progress, backup_chat
 from archive.contradiction_search import lost_since, search
 from archive.hours import Damaged, hour_from, hour_start
@@ -113,11 +113,13 @@ def backup(
         )
         _attempt("the audit log's anchor", lambda: anchors.note(patient), tally)
         _attempt("the database's mark", lambda: keep_mark(begun), tally)
+        if hour is None:
+            _attempt("the bucket", lambda: listing.compare(patient, tally), tally)
     finally:
         writers.close()
     BackupRun.objects.filter(pk=run.pk).update(
         finished_at=Now(), messages=tally.counts["messages"], failed=tally.failed,
-        objects_written=tally.counts["objects"],
+        objects_written=tally.counts["objects"], missing=tally.counts.get("missing", 0),
     )  # fmt: skip
     kept = contradicted.named.take()
     shown = {"contradicted": len(kept), "kept_aside": kept[:KEPT_SHOWN]} if kept else {}

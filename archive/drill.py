@@ -26,6 +26,7 @@ from archive.keys import confirmed
 from archive.locks import held
 from archive.models import DrillRun
 from archive.runs import Shower, Silent, Tally
+from archive.sql import read_sql
 from archive.steps import step
 from common.database import row, rows
 
@@ -41,6 +42,12 @@ SELECT m.chat_id, m.seq, m.sender_id, m.kind, m.text, m.sent_at,
   FROM messaging_message m LEFT JOIN archive_eraseduser e ON e.user_id = m.sender_id
  ORDER BY m.chat_id, m.seq
 """
+_COLD = read_sql("ranges_in_cold_storage_alone.sql")
+_THERE = """
+SELECT count(m.seq) FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS r(chat, first, last)
+  JOIN messaging_message m ON m.chat_id = r.chat AND m.seq BETWEEN r.first AND r.last
+"""
+RANGES_AT_ONCE = 1000
 # Nobody hears of what is restored in a drill.
 _NO_CACHE = "redis://127.0.0.1:9/0"
 _SHOWN = 500
@@ -57,6 +64,8 @@ class Comparison:
     restored: int = 0
     differing: int = 0
     lost: int = 0
+    missing: int = 0
+    """Of those that only cold storage should have; `lost` are of the live database's."""
     oldest_lost: datetime | None = None
 
 
@@ -91,9 +100,12 @@ def _drill(shower: Shower, tally: Tally) -> dict[str, Any]:
     seconds = (now - found.oldest_lost).total_seconds() if found.oldest_lost else 0.0
     if found.differing:
         detail = f"{found.differing} messages came back otherwise. {detail}"
+    if found.missing:
+        detail = f"{found.missing} messages that only cold storage should have are lost. {detail}"
     if detail:
         tally.fail("drill", DrillFailed(detail[:_SHOWN]))
     counts = {"restored": found.restored, "differing": found.differing, "lost": found.lost}
+    counts["missing"] = found.missing
     tally.add(**counts)
     DrillRun.objects.filter(pk=run.pk).update(
         finished_at=Now(), ok=not detail, lost_seconds=seconds, detail=detail[:_SHOWN], **counts
@@ -185,7 +197,21 @@ def compare(database: str) -> Comparison:
         while there is not None:
             found.restored += 1
             there = next(restored, None)
+        found.missing = _missing(live, other)
     return found
+
+
+def _missing(live: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> int:
+    """Return how many seqs did not come back of those that the live database has trimmed."""
+    missing = 0
+    with live.transaction(), live.cursor(name="ranges") as cursor:
+        cursor.itersize = RANGES_AT_ONCE
+        cursor.execute(_COLD)
+        while ranges := cursor.fetchmany(RANGES_AT_ONCE):
+            chats, firsts, lasts = (list(column) for column in zip(*ranges, strict=True))
+            there = other.execute(_THERE, (chats, firsts, lasts)).fetchone()
+            missing += sum(lasts) - sum(firsts) + len(lasts) - (there[0] if there else 0)
+    return missing
 
 
 def _walk(server: psycopg.Connection[Any]) -> Iterator[tuple[Any, ...]]:

@@ -40,7 +40,8 @@ class Segment(models.Model):
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
     verified_at = models.DateTimeField(
-        db_default=Now(), help_text="When all its objects were last read back and found right."
+        db_default=Now(),
+        help_text="When all its objects were last read back and found right; 1970 where not.",
     )
     purged_at = models.DateTimeField(
         null=True,
@@ -230,6 +231,9 @@ class BackupRun(models.Model):
     messages = models.BigIntegerField(default=0)
     objects_written = models.BigIntegerField(default=0)
     failed = models.IntegerField(default=0, help_text="What was left for the next run.")
+    missing = models.BigIntegerField(
+        db_default=0, help_text="Objects that the index has and the bucket did not list."
+    )
 
     class Meta:
         ordering = ["-id"]
@@ -268,6 +272,9 @@ class DrillRun(models.Model):
     restored = models.BigIntegerField(default=0, help_text="Messages that came back.")
     differing = models.BigIntegerField(default=0, help_text="Messages that came back otherwise.")
     lost = models.BigIntegerField(default=0, help_text="Messages that would not have come back.")
+    missing = models.BigIntegerField(
+        db_default=0, help_text="Messages that only cold storage should have, and has not."
+    )
     lost_seconds = models.FloatField(default=0, help_text="How long ago the oldest of them is.")
     detail = models.TextField(blank=True, default="")
 

@@ -10,6 +10,7 @@ from archive import backup as backups
 from archive import drill as drills
 from archive import purge as purges
 from archive import trim as trims
+from archive import verify as verifying
 from archive.store import brisk
 from common.errors import ArchiveUnavailable
 
@@ -45,6 +46,14 @@ def drill() -> bool:
     """Restore the newest backup into a scratch database and compare it with the live one."""
     report = drills.drill()
     logger.info("drill: %s", report)
+    return bool(report["ok"])
+
+
+@shared_task
+def verify() -> bool:
+    """Read the objects that are due, so that each is read within a week. Idempotent."""
+    report = verifying.verify(due=True)
+    logger.info("verify: %s", report)
     return bool(report["ok"])
 
 

@@ -26,6 +26,21 @@ SELECT chat_id, first_seq
  WHERE before + 1 <> first_seq
  LIMIT 100
 """
+DUE_DAYS = 6
+"""What was not read for so long is read tonight, and so again within a week."""
+_DUE = """
+SELECT id FROM archive_segment
+ WHERE purged_at IS NULL
+   AND (hour > clock_timestamp() - interval '26 hours'
+        OR verified_at < clock_timestamp() - make_interval(days => %(days)s))
+ ORDER BY hour > clock_timestamp() - interval '26 hours' DESC, verified_at, id
+"""
+# What is wrong stays due until it is right.
+_READ = """
+UPDATE archive_segment
+   SET verified_at = CASE WHEN %(right)s THEN clock_timestamp() ELSE 'epoch' END
+ WHERE id = %(segment)s RETURNING id
+"""
 
 
 class Choice(NamedTuple):
@@ -39,11 +54,17 @@ class Choice(NamedTuple):
 
 
 def verify(
-    *, sample: float = 1.0, repair: bool = False, shower: Shower | None = None
+    *,
+    sample: float = 1.0,
+    due: bool = False,
+    repair: bool = False,
+    shower: Shower | None = None,
 ) -> dict[str, Any]:
     """Check objects against their keys, their own words, the index and who could see what.
 
-    `sample` is the share of objects to read. With `repair`, what is wrong is written again from
+    `sample` is the share of objects to read. With `due` those of the newest hours are read and of
+    those that were not read for `DUE_DAYS`, whoever has waited longest first: run each night, it
+    reads everything within a week. With `repair`, what is wrong is written again from
     the database or from other members' copies.
     """
     shower, tally = shower or Silent(), Tally()
@@ -54,16 +75,12 @@ def verify(
 
     def act(choice: Choice) -> None:
         right = check_segment(choice.segment_id, tally, repair=repair, users=choice.users)
-        if right and choice.users is None:
-            rows(
-                "UPDATE archive_segment SET verified_at = clock_timestamp() WHERE id = %s"
-                " RETURNING id",
-                (choice.segment_id,),
-            )
+        if choice.users is None:
+            rows(_READ, {"segment": choice.segment_id, "right": right})
         tally.add(segments=1)
         shower.advance(1)
 
-    side_by_side(_choices(sample), act, tally)
+    side_by_side(_due() if due else _choices(sample), act, tally)
     for key, error in contradicted.problems(patient):
         tally.add(wrong=1)
         tally.fail(key, error)
@@ -80,6 +97,11 @@ def _note(report: dict[str, Any]) -> None:
         cache.execute("HSET", VERIFIED_KEY, "at", int(time.time()), *found)
     except CacheUnavailable as error:
         logger.info("what verify found can't be told: %s", error)
+
+
+def _due() -> Iterator[Choice]:
+    for (segment_id,) in rows(_DUE, {"days": DUE_DAYS}):
+        yield Choice(segment_id, None)
 
 
 def _choices(sample: float) -> Iterator[Choice]:

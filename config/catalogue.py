@@ -96,6 +96,9 @@ COLD = {
     "backup_at": Figure("strata_backup_run_timestamp_seconds", "When a backup last ended."),
     "backup_messages": Figure("strata_backup_run_messages", "Messages that it took."),
     "backup_objects": Figure("strata_backup_run_objects", "Objects that it wrote."),
+    "backup_missing": Figure(
+        "strata_backup_missing_objects", "Objects that the index has and the bucket did not list."
+    ),
     "backup_failed": Figure("strata_backup_failed_chats", "What it left for the next."),
     "purge_at": Figure("strata_retention_run_timestamp_seconds", "When a purge last ended."),
     "purge_due": Figure("strata_retention_due_objects", "Objects that it found past retention."),
@@ -107,6 +110,10 @@ COLD = {
     "drill_restored": Figure("strata_drill_restored_messages", "Messages that came back."),
     "drill_differing": Figure(
         "strata_drill_differing_messages", "Messages that came back otherwise."
+    ),
+    "drill_missing": Figure(
+        "strata_drill_missing_messages",
+        "Messages that only cold storage should have, and that did not come back.",
     ),
     "drill_lost": Figure(
         "strata_drill_lost_messages", "Messages that a loss of the database would have cost."

@@ -467,6 +467,7 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "backup": {"task": "archive.tasks.backup", "schedule": crontab(minute="2")},
     "trim": {"task": "archive.tasks.trim", "schedule": crontab(minute="32")},
     "purge": {"task": "archive.tasks.purge", "schedule": crontab(hour="4", minute="47")},
+    "verify": {"task": "archive.tasks.verify", "schedule": crontab(hour="2", minute="17")},
     "tend-exports": {"task": "archive.tasks.tend_exports", "schedule": 60.0},
     "drill": {
         "task": "archive.tasks.drill",

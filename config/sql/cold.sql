@@ -29,9 +29,9 @@ SELECT extract(epoch FROM date_bin('1 hour', least(waiting.oldest, clock_timesta
        purge.failed AS purge_failed,
        extract(epoch FROM backup.finished_at)::float AS backup_at,
        backup.messages AS backup_messages, backup.objects_written AS backup_objects,
-       backup.failed AS backup_failed,
+       backup.failed AS backup_failed, backup.missing AS backup_missing,
        extract(epoch FROM drill.finished_at)::float AS drill_at,
        drill.ok AS drill_ok, drill.restored AS drill_restored, drill.differing AS drill_differing,
-       drill.lost AS drill_lost, drill.lost_seconds AS drill_lost_seconds
+       drill.missing AS drill_missing, drill.lost AS drill_lost, drill.lost_seconds AS drill_lost_seconds
   FROM waiting LEFT JOIN purge ON true LEFT JOIN backup ON true
   LEFT JOIN drill ON true;

@@ -85,14 +85,18 @@ def test_the_lag_is_that_of_the_oldest_message_that_cold_storage_lacks(pair):
 def test_the_last_runs_are_told_and_those_that_have_not_ended_are_not():
     assert read("strata_drill_ok") is None
     ended = datetime.now(UTC) - timedelta(hours=2)
-    DrillRun.objects.create(finished_at=ended, ok=False, lost=7, lost_seconds=61.5, differing=2)
+    DrillRun.objects.create(
+        finished_at=ended, ok=False, lost=7, lost_seconds=61.5, differing=2, missing=4
+    )
     DrillRun.objects.create(ok=True)
     RetentionRun.objects.create(
         days=90, before=ended, finished_at=ended, due=5, deleted=4, freed=300, failed=1
     )
-    BackupRun.objects.create(until=ended, finished_at=ended, messages=9, failed=3)
+    BackupRun.objects.create(until=ended, finished_at=ended, messages=9, failed=3, missing=5)
     assert read("strata_drill_ok") == 0
     assert read("strata_drill_lost_messages") == 7
+    assert read("strata_drill_missing_messages") == 4
+    assert read("strata_backup_missing_objects") == 5
     assert read("strata_drill_lost_seconds") == 61.5
     assert read("strata_drill_run_timestamp_seconds") == pytest.approx(ended.timestamp(), abs=0.01)
     assert read("strata_retention_due_objects") == 5

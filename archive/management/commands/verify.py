@@ -30,10 +30,15 @@ class Command(ArchiveCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take `--sample` and `--repair`."""
+        """Take `--sample`, `--due` and `--repair`."""
         super().add_arguments(parser)
         parser.add_argument(
             "--sample", type=share, default=1.0, help="read this share of the objects, such as 1%%"
+        )
+        parser.add_argument(
+            "--due",
+            action="store_true",
+            help="read the newest objects and what nobody has read for six days, as each night",
         )
         parser.add_argument(
             "--repair",
@@ -45,7 +50,10 @@ class Command(ArchiveCommand):
         """Verify."""
         self.finish(
             lambda shower: verify(
-                sample=options["sample"], repair=options["repair"], shower=shower
+                sample=options["sample"],
+                due=options["due"],
+                repair=options["repair"],
+                shower=shower,
             ),
             as_json=options["json"],
         )
