@@ -7,7 +7,9 @@ from django.db.models.functions import Now
 
 from archive import backup as backups
 from archive import drill, listing, purge, store, tasks, trim, verify
+from archive.hours import parse_key
 from archive.models import BackupRun, DrillRun, ErasedUser, HourObject, Segment
+from archive.runs import Tally
 from archive.tests.conftest import keys
 from archive.tests.world import every, talk
 from tests.core.people import Person
@@ -27,18 +29,18 @@ def world(settings):
 
 
 def hour_keys() -> list[str]:
-    return [key for key in keys() if listing.parse_key(key)]
+    return [key for key in keys() if parse_key(key)]
 
 
 def of_the_first_hour() -> list[str]:
-    first = Segment.objects.order_by("hour").first()
+    first = Segment.objects.earliest("hour")
     return [key for key in hour_keys() if f"/{first.hour:%H}/" in key]
 
 
 def test_a_bucket_that_is_whole_lacks_nothing(world):
     report = backups.backup()
     assert report["ok"], report
-    assert BackupRun.objects.first().missing == 0
+    assert BackupRun.objects.latest("pk").missing == 0
     report = drill.drill()
     assert (report["ok"], report["missing"]) == (True, 0)
 
@@ -51,13 +53,13 @@ def test_all_copies_of_a_trimmed_hour(world):
     assert report["ok"] is False
     assert report["missing"] == 2
     assert "2 objects of 2 users that the index has are not there" in report["failures"][0]
-    run = BackupRun.objects.first()
+    run = BackupRun.objects.latest("pk")
     assert (run.missing, run.failed) == (2, 1)
     report = drill.drill()
     assert report["ok"] is False
     assert (report["missing"], report["lost"]) == (3, 0)
     assert "3 messages that only cold storage should have are lost" in report["failures"][0]
-    assert DrillRun.objects.first().missing == 3
+    assert DrillRun.objects.latest("pk").missing == 3
 
 
 def test_one_copy_of_an_hour_is_missed_though_its_messages_can_be_restored(world):
@@ -102,7 +104,7 @@ def test_what_goes_out_of_the_index_while_it_lists_is_not_missed(world, monkeypa
     monkeypatch.setattr(
         listing, "_pairs", lambda _: iter([(user, number, 0) for user, number, _ in counted])
     )
-    listing.compare(store.patient, backups.Tally())
+    listing.compare(store.patient, Tally())
 
 
 def test_a_large_bucket_is_listed_in_parts(world, monkeypatch):
@@ -111,7 +113,7 @@ def test_a_large_bucket_is_listed_in_parts(world, monkeypatch):
     assert begun == {one.id for one in world[:2]}
     store.patient.delete(hour_keys())
     with pytest.raises(listing.Lost):
-        listing.compare(store.patient, backups.Tally())
+        listing.compare(store.patient, Tally())
 
 
 def test_users_are_counted_in_portions(world, monkeypatch):
@@ -141,7 +143,7 @@ def test_each_night_what_was_not_read_for_six_days_is_read_the_longest_unread_fi
 
 
 def test_the_newest_hours_are_read_each_night(world):
-    newest = Segment.objects.order_by("-hour").first()
+    newest = Segment.objects.latest("hour")
     Segment.objects.filter(pk=newest.pk).update(hour=Now() - timedelta(hours=3))
     assert due() == [newest.pk]
 
