@@ -30,6 +30,7 @@ LEFT_ALONE: Final = timedelta(minutes=1)
 """After so long without a sign of life somebody looks whether it is still worked on."""
 MOST_ATTEMPTS: Final = 5
 _ERASED = "A message in it was erased since it was made. Ask for a new one."
+_LOST = "{} messages are lost in cold storage and not in it: lost.ndjson says which."
 _GIVEN_UP = "It was begun several times and never came to its end. Ask again later."
 
 
@@ -87,8 +88,10 @@ def _write(export: Export, lock: Lock, mine: Any) -> None:
         if not mine.update(messages=messages, seen_at=Now()):
             raise Overtaken
 
+    # At last it does without what can't be had, and says so: one lost object is no end of them all.
+    lost: list[export_zip.Lost] | None = [] if export.attempt + 1 >= MOST_ATTEMPTS else None
     with NamedTemporaryFile(prefix="strata-export-") as file:
-        export_zip.write_zip(file, export.user_id, export.asked_at, progress)
+        export_zip.write_zip(file, export.user_id, export.asked_at, progress, lost=lost)
         size = file.tell()
         digest = _digest(file)
         step("export.written")
@@ -100,9 +103,10 @@ def _write(export: Export, lock: Lock, mine: Any) -> None:
     if sha.hexdigest() != digest:
         raise OSError("the bucket gives other bytes back than were written")
     lock.check()
+    lacking = sum(one.last - one.first + 1 for one in lost or ())
     if not mine.update(
         state=Export.State.READY, finished_at=Now(), expires_at=Now() + KEPT, size=size,
-        sha256=bytes.fromhex(digest),
+        sha256=bytes.fromhex(digest), detail=_LOST.format(lacking) if lacking else "",
     ):  # fmt: skip
         # Withdrawn meanwhile: nobody would ever ask for it.
         patient.delete([key])

@@ -5,16 +5,18 @@
     groups.ndjson               the groups that they are in, with their role
     blocks.ndjson               whom they block
     messages/{chat_id}.ndjson   a chat's messages in seq order, in the API's own form, one a line
+    lost.ndjson                 only where there is something to tell: which seqs no tier can give
 
 A page's way through the tiers would fill the cache with what nobody looks at, and read a large hour
 once a page. Here each of a user's objects is read once, in a stream, and rows come by the portion:
 what is in memory is bounded, however much there is.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 from uuid import UUID
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -23,9 +25,11 @@ from django.db.models import OuterRef, Subquery
 
 from accounts import selectors as accounts
 from accounts.models import User
+from archive.checking import check_segment
 from archive.hours import Damaged, hour_from, key_of
 from archive.models import HourObject
 from archive.parts import Known, checked_lines
+from archive.runs import Tally
 from archive.sql import read_sql
 from archive.store import Missing, patient
 from common.database import row, rows
@@ -37,6 +41,7 @@ from messaging.tiers.database import DatabaseTier
 
 PORTION: Final = 1000
 TRIES: Final = 5
+MAX_SEQ: Final = 2**63 - 1
 _TOTAL = read_sql("export_total.sql")
 _BOUNDS = "SELECT start_seq, db_seq FROM messaging_chat WHERE id = %s"
 
@@ -46,13 +51,31 @@ def total_of(user_id: UUID) -> int:
     return int(row(_TOTAL, {"user": user_id})[0])
 
 
+class Lost(NamedTuple):
+    """Messages of a chat that a user may read and no tier can give."""
+
+    chat_id: UUID
+    first: int
+    last: int
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as an entry of the ZIP tells it."""
+        return {"chat_id": str(self.chat_id), "first_seq": self.first, "last_seq": self.last}
+
+
 def write_zip(
-    file: IO[bytes], user_id: UUID, moment: datetime, progress: Callable[[int], None]
+    file: IO[bytes],
+    user_id: UUID,
+    moment: datetime,
+    progress: Callable[[int], None],
+    *,
+    lost: list[Lost] | None = None,
 ) -> None:
     """Write a user's ZIP; `progress` gets how many messages are in it, and may raise.
 
     `moment` dates its entries. Raises Damaged, Missing, ArchiveUnavailable where a part of what the
-    user may read can't be read: what looks whole is whole.
+    user may read can't be read: what looks whole is whole. With `lost`, objects that are lost or
+    damaged are left out instead, and named in it and in an entry of their own.
     """
     done = 0
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
@@ -74,7 +97,9 @@ def write_zip(
         ):  # fmt: skip
             entry(f"{name}.ndjson", _portions(map(orjson.dumps, found)))
         for chat_id in _chat_ids(user_id):
-            entry(f"messages/{chat_id}.ndjson", messages_of(chat_id, user_id))
+            entry(f"messages/{chat_id}.ndjson", messages_of(chat_id, user_id, lost))
+        if lost:
+            entry("lost.ndjson", _portions(orjson.dumps(one.shown()) for one in lost))
 
 
 def _user(user_id: UUID) -> dict[str, Any]:
@@ -149,8 +174,13 @@ def _chat_ids(user_id: UUID) -> list[UUID]:
     return [chat_id for (chat_id,) in found]
 
 
-def messages_of(chat_id: UUID, user_id: UUID) -> Iterator[list[bytes]]:
-    """Yield what a user may read of a chat as JSON, in seq order, some at a time."""
+def messages_of(
+    chat_id: UUID, user_id: UUID, lost: list[Lost] | None = None
+) -> Iterator[list[bytes]]:
+    """Yield what a user may read of a chat as JSON, in seq order, some at a time.
+
+    With `lost`, what can't be read is noted there.
+    """
     view = history.view(chat_id, user_id)
     viewer = str(user_id).encode()
     for first, last in view.stretches:
@@ -167,6 +197,10 @@ def messages_of(chat_id: UUID, user_id: UUID) -> Iterator[list[bytes]]:
                 if not reading.missing():
                     yield [line.seen_by(viewer) for line in reading.found(span)]
                     place = span.last + 1
+            elif place <= last and lost is not None and (end := _lost_to(chat_id, user_id, place)):
+                if row(_BOUNDS, (chat_id,))[0] <= place:
+                    lost.append(Lost(chat_id, place, min(last, end, db_seq - 1)))
+                    place = lost[-1].last + 1
             elif place <= last:
                 for portion in _from_object(chat_id, user_id, place, last):
                     yield [raw for _, raw in portion]
@@ -181,22 +215,10 @@ def _from_object(
     chat_id: UUID, user_id: UUID, first: int, last: int
 ) -> Iterator[list[tuple[int, bytes]]]:
     """Yield the lines of the user's object that holds a seq, up to another; none when none does."""
-    found = (
-        HourObject.objects.filter(
-            user=user_id, segment__chat=chat_id, segment__purged_at=None, last_seq__gte=first
-        )
-        .select_related("segment")
-        .order_by("segment__first_seq")
-        .first()
-    )
+    found = _object_from(chat_id, user_id, first)
     if found is None:
         return
-    known = Known(
-        bytes(found.sha256), found.count, found.last_seq, found.etag, found.generation,
-        bytes(found.next_sha256) if found.next_sha256 else None,
-    )  # fmt: skip
-    key = key_of(user_id, hour_from(found.segment.hour), chat_id)
-    lines = checked_lines(patient, key, known)
+    key, lines = _lines_of(found)
     wanted = ((seq, raw) for seq, raw in lines if first <= seq <= last)
     expected = first
     try:
@@ -209,6 +231,48 @@ def _from_object(
         # Purged since the index was asked, or lost: the next look tells which.
         if expected != first:
             raise
+
+
+def _object_from(chat_id: UUID, user_id: UUID, first: int) -> HourObject | None:
+    """Return the user's first object of a chat that ends at a seq or later."""
+    return (
+        HourObject.objects.filter(
+            user=user_id, segment__chat=chat_id, segment__purged_at=None, last_seq__gte=first
+        )
+        .select_related("segment")
+        .order_by("segment__first_seq")
+        .first()
+    )
+
+
+def _lines_of(found: HourObject) -> tuple[str, Iterator[tuple[int, bytes]]]:
+    known = Known(
+        bytes(found.sha256), found.count, found.last_seq, found.etag, found.generation,
+        bytes(found.next_sha256) if found.next_sha256 else None,
+    )  # fmt: skip
+    key = key_of(found.user_id, hour_from(found.segment.hour), found.segment.chat_id)
+    return key, checked_lines(patient, key, known)
+
+
+def _lost_to(chat_id: UUID, user_id: UUID, first: int) -> int:
+    """Return up to which seq nothing can be read from one on; 0 where it can.
+
+    The object that holds it is read to its end, since what is wrong with it may show there. A wrong
+    one is written again where somebody else's copy allows it.
+    """
+    found = _object_from(chat_id, user_id, first)
+    if found is None:
+        return MAX_SEQ
+    if found.first_seq > first:
+        return found.first_seq - 1
+    try:
+        deque(_lines_of(found)[1], maxlen=0)
+    except (Missing, Damaged):
+        if check_segment(found.segment_id, Tally(), repair=True, users={user_id}):
+            # Written again, or purged meanwhile: it is looked for anew.
+            return 0
+        return found.last_seq
+    return 0
 
 
 def _portions(lines: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -93,7 +93,7 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
     size = serializers.IntegerField(allow_null=True, help_text="Bytes.")
     sha256 = serializers.SerializerMethodField(help_text="Of the ZIP.")
     download = serializers.SerializerMethodField(help_text="Where to get it; null until then.")
-    detail = serializers.CharField(help_text="Why it failed, or is tried again.")
+    detail = serializers.CharField(help_text="Why it failed, is tried again, or what it lacks.")
 
     class Meta:
         model = Export

@@ -1,5 +1,6 @@
 """Personal export: everything that one may read, for oneself alone, for a day, whatever dies when."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
@@ -24,6 +26,7 @@ from archive.tests.world import (
     every,
     moment,
     overwrite,
+    read,
     remove,
     talk,
     told,
@@ -342,6 +345,89 @@ def test_what_can_not_be_read_whole_is_never_passed_for_the_whole(world):
     assert keys(f"{ada.id}/export/") == []
     assert verify(repair=True)["ok"]
     assert make(asked) == "ready"
+
+
+def last_attempt(person: Person) -> str:
+    """Ask for an export that has been tried in vain but for one time more."""
+    asked: str = ask(person)["export_id"]
+    Export.objects.update(attempt=export_making.MOST_ATTEMPTS - 1)
+    return asked
+
+
+def lose(*which: str) -> None:
+    for key in which:
+        store.patient.client.delete_object(Bucket=settings.S3_BUCKET, Key=key)
+
+
+def test_what_is_lost_for_good_is_named_and_the_rest_is_in_it(world):
+    ada, bob, _, private, group_id = world
+    before = told(ada, private)
+    lost = [f"{person.id}/2026/007/04/{private}" for person in (ada, bob)]
+    gone = [message["seq"] for message in before if message["sent_at"].startswith("2026-01-07T04")]
+    lose(*lost)
+    asked = ask(ada)["export_id"]
+    for _ in range(export_making.MOST_ATTEMPTS - 1):
+        assert make(asked) == "to be tried again"
+        assert shown(ada, asked)["download"] is None
+    assert make(asked) == "ready"
+    found = shown(ada, asked)
+    assert found["messages"] == found["total"] - len(gone)
+    assert found["detail"].startswith(f"{len(gone)} messages are lost in cold storage")
+    archive = downloaded(ada, asked)
+    assert lines(archive, "lost.ndjson") == [
+        {"chat_id": str(private), "first_seq": gone[0], "last_seq": gone[-1]}
+    ]
+    there = lines(archive, f"messages/{private}.ndjson")
+    assert there == [message for message in before if message["seq"] not in gone]
+    assert lines(archive, f"messages/{group_id}.ndjson") == told(ada, group_id)
+
+
+def test_what_is_damaged_for_good_gets_not_a_line_into_it(world):
+    ada, bob, _, private, _ = world
+    before = told(ada, private)
+    for person in (ada, bob):
+        key = f"{person.id}/2026/007/03/{private}"
+        plain = read(key)["plain"]
+        overwrite(key, gzip.compress(plain.replace(b"text 5", b"text 6")))
+    asked = last_attempt(ada)
+    assert make(asked) == "ready"
+    archive = downloaded(ada, asked)
+    (named,) = lines(archive, "lost.ndjson")
+    there = lines(archive, f"messages/{private}.ndjson")
+    assert there == [message for message in before if message["seq"] > named["last_seq"]]
+    assert named["first_seq"] == 1
+
+
+def test_what_another_has_a_copy_of_is_no_loss(world):
+    ada, _, _, private, _ = world
+    before = told(ada, private)
+    lose(f"{ada.id}/2026/007/04/{private}")
+    asked = last_attempt(ada)
+    assert make(asked) == "ready"
+    archive = downloaded(ada, asked)
+    assert lines(archive, f"messages/{private}.ndjson") == before
+    assert "lost.ndjson" not in archive.namelist()
+    assert shown(ada, asked)["detail"] == ""
+
+
+def test_of_a_bucket_that_was_emptied_it_holds_what_the_database_has(world):
+    ada, _, _, private, _ = world
+    lose(*keys())
+    asked = last_attempt(ada)
+    assert make(asked) == "ready"
+    archive = downloaded(ada, asked)
+    last = lines(archive, f"messages/{private}.ndjson")
+    assert [message["seq"] for message in last][-1] == 41
+    (named,) = [one for one in lines(archive, "lost.ndjson") if one["chat_id"] == str(private)][-1:]
+    assert named["last_seq"] == last[0]["seq"] - 1
+
+
+def test_a_bucket_that_is_away_is_no_loss_at_the_last_attempt_either(world):
+    ada = world[0]
+    asked = last_attempt(ada)
+    assert run(asked, S3_ENDPOINT_URL="http://127.0.0.1:9") == 0
+    assert shown(ada, asked)["state"] == "waiting"
+    assert make(asked) == "failed"
 
 
 def test_a_bucket_that_goes_away_meanwhile_is_waited_for(world):
