@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 _OBJECTS = read_sql("objects_of_span.sql")
 _OBJECT_AT = read_sql("object_at.sql")
 _SENT_AT = b'"sent_at":"'
+_LOST = (
+    "Messages {0} to {1} of this chat can't be read right now. Send the same request again, or go "
+    "on with before={0} or after={1}."
+)
 MOST_KEPT_BYTES = 1024 * 1024
 """Larger objects are not kept in the cache."""
 
@@ -209,7 +213,7 @@ def _fetched(
             raise
         except (store.Missing, Damaged) as error:
             logger.error("%s can't be read: %s. Run manage.py verify --repair.", key, error)  # noqa: TRY400
-            raise store.ArchiveUnavailable from error
+            raise store.ArchiveUnavailable(_LOST.format(held.first, held.last)) from error
         name = held.name(viewer)
         page[name] = packed
         _keep(name, packed)

@@ -286,7 +286,14 @@ def test_a_first_poll_does_without_what_is_lost_and_pages_say_so(people):
     assert [message["seq"] for message in chat["messages"]] == [7, 8, 9, 10, 11, 12]
     response = bob.client.get(f"/chats/{chat_id}/messages/?before=7")
     assert response.status_code == 503
-    assert response.json()["errors"][0]["code"] == "archive_unavailable"
+    (error,) = response.json()["errors"]
+    assert error["code"] == "archive_unavailable"
+    # It says what can't be had and where to go on.
+    assert "Messages 4 to 6 of this chat" in error["detail"]
+    assert "before=4 or after=6" in error["detail"]
+    for asked, seqs in (("before=4", [1, 2, 3]), ("after=6&limit=2", [7, 8])):
+        page = bob.client.get(f"/chats/{chat_id}/messages/?{asked}").json()
+        assert [message["seq"] for message in page["results"]] == seqs
     ada.say(bob, "news")
     assert device.drain() == ["news"]
     # One that was cut goes on with what there is.
