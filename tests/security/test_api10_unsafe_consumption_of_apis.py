@@ -19,6 +19,8 @@ from config.options import BASE_DIR
 from config.stack.live import LiveStack
 from tests.http import Answer, Person
 
+# A backup of all that other tests left takes minutes on a busy machine.
+pytestmark = pytest.mark.timeout(600)
 MIB = 1024 * 1024
 
 
@@ -47,7 +49,7 @@ def archived(ann: Person, ben: Person, eve: Person, live_stack: LiveStack) -> di
         [sys.executable, BASE_DIR / "manage.py", "backup", "--now"],
         check=True,
         env={"PATH": os.environ["PATH"], "DATA_DIR": str(live_stack.data_dir)},
-        timeout=120,
+        timeout=500,
         capture_output=True,
     )
     path = {
