@@ -46,7 +46,9 @@ def compare(store: Store, tally: Tally) -> None:
     """
     lost, few = 0, []
     for user_id, expected, there in _pairs(store):
-        tally.go_on()
+        if tally.stopping.is_set():
+            # What was seen of it says nothing of the rest, and the next run looks again.
+            return
         if there < expected:
             few.append((user_id, expected - there))
     keys: list[str] = []
