@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,8 @@ from config.stack.folder import some_free_port
 from config.stack.live import LiveStack
 from config.stack.servers import KINDS, LocalServers
 
+SHOWN = 40
+"""So many lines of a stack's log are shown with a failed test."""
 FOLDER = Path(tempfile.mkdtemp(prefix="strata-tests-"))
 # Passable for the user that PostgreSQL runs as, where we are root.
 FOLDER.chmod(0o711)
@@ -62,6 +64,23 @@ def pytest_unconfigure() -> None:
     """Stop the servers, however the session ended."""
     SERVERS.stop()
     shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failed test what the stack that it used has logged of errors, and last."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("live_stack") or getattr(
+        getattr(item, "funcargs", {}).get("stage"), "stack", None
+    )
+    if report.failed and isinstance(stack, LiveStack):
+        lines = stack.output().splitlines()
+        errors = [line for line in lines if "Traceback" in line or '"level": "error"' in line]
+        report.sections.append(("the stack's errors", "\n".join(errors[-SHOWN:])))
+        report.sections.append(("the stack's last words", "\n".join(lines[-SHOWN:])))
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

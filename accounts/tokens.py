@@ -10,9 +10,9 @@ import hmac
 import logging
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -104,14 +104,14 @@ class _Unknown:
 
     def __init__(self) -> None:
         self._until: dict[bytes, float] = {}
+        self._lock = Lock()
 
     def add(self, token_digest: bytes) -> None:
         """Remember one for `UNKNOWN_SECONDS`."""
-        with suppress(StopIteration, KeyError):
+        with self._lock:
             while len(self._until) >= UNKNOWN_MOST:
-                # Another thread may take the same one.
                 del self._until[next(iter(self._until))]
-        self._until[token_digest] = monotonic() + UNKNOWN_SECONDS
+            self._until[token_digest] = monotonic() + UNKNOWN_SECONDS
 
     def __contains__(self, token_digest: bytes) -> bool:
         """Say whether one is remembered."""

@@ -69,10 +69,12 @@ class Bulkheads:
         # One thread alone can't be kept free.
         self.threads = threads if threads > 1 else 0
 
-    def begin_question(self) -> float | None:
+    def begin_question(self, *, begun: bool = False) -> float | None:
         """Begin to wait for the database; return for how many seconds at most, None for any time.
 
-        Each call is followed by `end_question`, unless it raises Busy.
+        What is `begun`, a transaction or the opening of a connection, is let go on: refused in the
+        middle it would leave a connection that nobody can use. Each call is followed by
+        `end_question`, unless it raises Busy.
         """
         own = self._own
         if own.depth or not self.threads:
@@ -83,7 +85,7 @@ class Bulkheads:
         with self._lock:
             if len(self._since) < self.threads - 1:
                 own.seconds = None
-            elif self._stuck(now):
+            elif not begun and self._stuck(now):
                 REFUSED.inc("database")
                 raise Busy
             else:
@@ -96,8 +98,12 @@ class Bulkheads:
         """Note that the database has answered."""
         own = self._own
         own.depth -= 1
-        if not own.depth and self._since.pop(threading.get_ident(), None) is not None:
-            own.seconds = None
+        if own.depth or not self.threads:
+            return
+        # Under the lock: whoever counts who is stuck goes through them all.
+        with self._lock:
+            self._since.pop(threading.get_ident(), None)
+        own.seconds = None
 
     @contextmanager
     def slow(self, kind: str) -> Iterator[None]:
@@ -131,8 +137,7 @@ class Bulkheads:
 
     def _stuck(self, now: float) -> bool:
         """Say whether all threads but the last have waited for long."""
-        # A copy: who has an answer goes without taking the lock.
-        waiting = sum(now - since > PROMPT_SECONDS for since in tuple(self._since.values()))
+        waiting = sum(now - since > PROMPT_SECONDS for since in self._since.values())
         return waiting >= self.threads - 1
 
 

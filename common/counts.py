@@ -85,8 +85,12 @@ class Board:
 
     def found(self) -> Iterator[tuple[Series, list[float]]]:
         """Yield what this process has counted."""
-        for series, place in list(self._places.items()):
-            yield series, list(self.cells[place : place + self._widths[series]])
+        with self.lock:
+            found = [
+                (series, list(self.cells[place : place + self._widths[series]]))
+                for series, place in self._places.items()
+            ]
+        yield from found
 
     def _tell(self, series: Series) -> None:
         if self._names is not None:

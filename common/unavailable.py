@@ -10,7 +10,8 @@ SQLSTATEs are PostgreSQL's (appendix A of its manual).
 import errno
 import logging
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
+from psycopg.pq import TransactionStatus
 from redis.exceptions import RedisError
 
 from common.cache import CacheUnavailable
@@ -84,7 +85,22 @@ def _database_says_not_now(error: DatabaseError | InterfaceError) -> bool:
     state = sqlstate(error)
     if state == PLAN_CHANGED:
         return "cached plan" in str(error)
+    if not state and isinstance(error, ProgrammingError):
+        # Not the server's word but psycopg's or Django's, of a connection that was let down before.
+        return _is_half_used()
     return state in STATES or state[:2] in CLASSES
+
+
+def _is_half_used() -> bool:
+    """Say whether this thread's connection is in a transaction that nobody is in any more."""
+    raw = connection.connection
+    if raw is None or connection.in_atomic_block:
+        return False
+    return (
+        raw.closed
+        or not connection.get_autocommit()
+        or raw.info.transaction_status != TransactionStatus.IDLE
+    )
 
 
 def unavailable(error: BaseException) -> Unavailable | None:
@@ -115,5 +131,7 @@ def unavailable(error: BaseException) -> Unavailable | None:
 def _leave_server(error: BaseException) -> None:
     """Close this thread's connection where a new one finds another server, or a clean session."""
     state = sqlstate(error)
-    if (state in ANOTHER_SERVER or state.startswith("57P")) and not connection.in_atomic_block:
+    if connection.in_atomic_block:
+        return
+    if state in ANOTHER_SERVER or state.startswith("57P") or _is_half_used():
         connection.close()

@@ -19,6 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import generators
 from psycopg.abc import RV, PQGen
 from psycopg.errors import _WaitTimeout
+from psycopg.pq import TransactionStatus
 from psycopg.waiting import wait_conn
 
 from common import sql
@@ -42,13 +43,13 @@ UNANSWERED = Counter(
 )
 
 
-def begin_question() -> float | None:
+def begin_question(*, begun: bool = False) -> float | None:
     """Begin to wait for the database, as `Bulkheads.begin_question`; raises OperationalError.
 
     An error of the database's own kind, so that Django closes what is left of a transaction.
     """
     try:
-        return bulkheads.begin_question()
+        return bulkheads.begin_question(begun=begun)
     except Busy as error:
         raise psycopg.OperationalError("too many requests wait for the database") from error
 
@@ -58,9 +59,32 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     longest_wait: float | None = None
 
+    def set_autocommit(self, value: bool) -> None:
+        """Begin or end transactions by statements of one's own; asks the server nothing."""
+        bulkheads.begin_question(begun=True)
+        try:
+            super().set_autocommit(value)
+        finally:
+            bulkheads.end_question()
+
+    def commit(self) -> None:
+        """End a transaction, if there is one."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().commit()
+
+    def rollback(self) -> None:
+        """Undo a transaction, if there is one."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().rollback()
+
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """Wait for an answer; raises OperationalError when none comes in time."""
-        short = begin_question()
+        """Wait for an answer; raises OperationalError when none comes in time.
+
+        Also when too many others wait, but not in the middle of a transaction: refused there, it
+        could be neither ended nor undone, and its locks would be held meanwhile.
+        """
+        begun = self.pgconn.transaction_status != TransactionStatus.IDLE
+        short = begin_question(begun=begun)
         if timeout is None:
             timeout = self.longest_wait if short is None else short
         try:
@@ -141,13 +165,21 @@ opened: list[Callable[[psycopg.Connection[Any]], None]] = []
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's backend with bounded connections."""
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Open a connection, bounded where transactions are (`DB_TRANSACTION_TIMEOUT_MS`)."""
+    def connect(self) -> None:
+        """Open and prepare a connection, as one question; what is half prepared is closed."""
         begin_question()
         try:
-            connection = super().get_new_connection(conn_params)
+            super().connect()
+        except BaseException:
+            # Django would go on with it: in no transaction's mode, or at another time zone.
+            self.close()
+            raise
         finally:
             bulkheads.end_question()
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Open a connection, bounded where transactions are (`DB_TRANSACTION_TIMEOUT_MS`)."""
+        connection = super().get_new_connection(conn_params)
         OPENED.inc()
         limit = settings.DB_TRANSACTION_TIMEOUT_MS
         if limit:
