@@ -55,7 +55,8 @@ def bearer_token(header: str) -> str | None:
         return None
     scheme, _, token = header.strip(" \t").partition(" ")
     token = token.strip(" \t")
-    if scheme.lower() != "bearer" or not token or any(c.isspace() for c in token):
+    # What has white space in it is more than one.
+    if scheme.lower() != "bearer" or token.split() != [token]:
         return None
     return token
 

@@ -24,6 +24,9 @@ HANDED_ON = (
 IPV6_PREFIX = 64
 """What one customer is given at least, and so can choose addresses from: RFC 6177."""
 
+KNOWN_MAX_CHARS = 64
+"""No address is longer, but for the name of an IPv6 zone; longer texts are not remembered."""
+
 
 def client_address(meta: Mapping[str, Any]) -> str:
     """Return the address of whoever sent a request, `unknown` where the server says none.
@@ -73,6 +76,11 @@ def _warn(hops: int) -> None:
 
 def without_port(text: str) -> str | None:
     """Return the address in `address`, `address:port` or `[address]:port`; None when it is none."""
+    # An address is asked for several times a request, and by the same one again.
+    return _known_without_port(text) if len(text) <= KNOWN_MAX_CHARS else _without_port(text)
+
+
+def _without_port(text: str) -> str | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
@@ -81,6 +89,9 @@ def without_port(text: str) -> str | None:
         return str(plain(text))
     except ValueError:
         return None
+
+
+_known_without_port = lru_cache(4096)(_without_port)
 
 
 def plain(text: str) -> IPv4Address | IPv6Address:

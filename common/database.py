@@ -17,6 +17,7 @@ from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 
+from common import sql
 from common.bulkheads import bulkheads
 from common.postgresql.base import tell_slow
 
@@ -38,18 +39,18 @@ def drop_dead_connection() -> None:
     connection.close()
 
 
-def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
+def rows(statement: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run one statement and return its rows; raises Django's database errors."""
     drop_dead_connection()
     with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
+        cursor.execute(statement, parameters)
         found: list[tuple[Any, ...]] = cursor.fetchall()
         return found
 
 
-def row(sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> tuple[Any, ...]:
+def row(statement: str, parameters: Mapping[str, Any] | Sequence[Any]) -> tuple[Any, ...]:
     """Run one statement that returns one row and return it."""
-    return rows(sql, parameters)[0]
+    return rows(statement, parameters)[0]
 
 
 _numbers = count(1)
@@ -64,9 +65,10 @@ class Statement:
     tests that count), it goes by a cursor. Either way the wait is the connection's own, bounded.
     """
 
-    def __init__(self, sql: str, parameters: int) -> None:
-        self._sql = sql.format(*["%s"] * parameters)
-        self._numbered = sql.format(*[f"${n}" for n in range(1, parameters + 1)]).encode()
+    def __init__(self, text: str, parameters: int) -> None:
+        self._sql = text.format(*["%s"] * parameters)
+        self._numbered = text.format(*[f"${n}" for n in range(1, parameters + 1)]).encode()
+        sql.same(text, self._sql)
         self._prepared: WeakSet[Any] = WeakSet()
         self._name = f"strata_{next(_numbers)}".encode()
 

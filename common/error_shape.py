@@ -4,6 +4,7 @@ The handler turns a `Refusal`, DRF's exceptions and whatever else is raised into
 a route never formats an error itself.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -13,12 +14,14 @@ from django.http.multipartparser import MultiPartParserError
 from drf_standardized_errors.formatter import ExceptionFormatter, flatten_errors
 from drf_standardized_errors.handler import ExceptionHandler as StandardExceptionHandler
 from drf_standardized_errors.types import CLIENT_ERROR, VALIDATION_ERROR, Error
-from rest_framework.exceptions import APIException, ParseError, ValidationError
+from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.response import Response
 from rest_framework.status import is_client_error
 
 from common.errors import ERRORS_MAX, BodyTooLarge, Unavailable
 from common.unavailable import unavailable
+
+KNOWN_MAX_CHARS = 300
 
 
 class Formatter(ExceptionFormatter):
@@ -74,18 +77,29 @@ def plain_refusal(error: Exception) -> HttpResponse | None:
     """
     if not isinstance(error, APIException) or not is_client_error(error.status_code):
         return None
-    named = getattr(error, "field", None)
-    errors = [
-        {"code": one.code, "detail": one.detail, "attr": one.attr if named is None else named}
-        for one in flatten_errors(error.detail)[:ERRORS_MAX]
-    ]
-    kind = VALIDATION_ERROR if isinstance(error, ValidationError) else CLIENT_ERROR
+    named, detail = getattr(error, "field", None), error.detail
+    kind = str(VALIDATION_ERROR if isinstance(error, ValidationError) else CLIENT_ERROR)
+    if isinstance(detail, ErrorDetail) and len(detail) <= KNOWN_MAX_CHARS:
+        body = _known_body(kind, detail.code, str(detail), named)
+    else:
+        errors = [
+            {"code": one.code, "detail": one.detail, "attr": one.attr if named is None else named}
+            for one in flatten_errors(detail)[:ERRORS_MAX]
+        ]
+        body = orjson.dumps({"type": kind, "errors": errors})
     return HttpResponse(
-        orjson.dumps({"type": str(kind), "errors": errors}),
+        body,
         content_type="application/json",
         status=error.status_code,
         headers=headers_of(error),
     )
+
+
+@lru_cache(256)
+def _known_body(kind: str, code: str, detail: str, attr: str | None) -> bytes:
+    """Return the body of a refusal that says one sentence, as most do over and over."""
+    problem = {"code": code, "detail": detail, "attr": attr}
+    return orjson.dumps({"type": kind, "errors": [problem]})
 
 
 def headers_of(error: APIException) -> dict[str, str]:

@@ -15,7 +15,6 @@ from rest_framework.views import APIView
 
 from common.error_shape import exception_handler, plain_refusal
 from common.ids import parse_id
-from common.logs import refusal_is_told
 
 JSON = "application/json"
 PLAIN_MAX_BYTES = 64 * 1024
@@ -74,8 +73,6 @@ class Quick(APIView):
         """Return the answer that DRF's way gives to an exception."""
         answer = plain_refusal(error)
         if answer is not None:
-            # Django makes the line's record before it asks whether it is wanted.
-            answer._has_been_logged = not refusal_is_told()  # type: ignore[attr-defined]  # noqa: SLF001
             return answer
         response = exception_handler(error, {"view": self, "request": request})
         if response is None:

@@ -12,6 +12,12 @@ def read(path: Path) -> str:
     return text
 
 
+def same(text: str, other: str) -> None:
+    """Give a statement the name of another: it says the same in another form."""
+    if text in _names:
+        _names[other] = _names[text]
+
+
 def shown(statement: object, longest: int = 300) -> str:
     """Return a statement's name, or else its text in one line, cut; it has no parameters in it."""
     text = str(statement)

@@ -24,10 +24,11 @@ from django.urls import ResolverMatch
 from common import context, counts
 from common.counts import Counter, Histogram
 from common.limits import Throttled, count_refused
+from common.logs import refusal_is_told
 from common.pages import answer_refusal
 from common.request_gate import BODY, REFUSED
 from config import requests
-from config.requests import NO_ROUTE
+from config.requests import BAD, NO_ROUTE
 
 LED_FROM, UNCHANGED, FAILED_FROM, TOO_OFTEN = 300, 304, 500, 429
 SERVED_FROM = "X-Served-From"
@@ -119,6 +120,20 @@ class CountingHandler(WSGIHandler):
         super().__init__()
         self._trusting = settings.TRUST_REQUEST_ID
         self._slow = settings.SLOW_REQUEST_MS / 1000 or float("inf")
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Load the middleware, and leave Django's line out where a refusal is not told."""
+        super().load_middleware(is_async)
+        answered = self._middleware_chain
+
+        def chain(request: HttpRequest) -> HttpResponseBase:
+            response: HttpResponseBase = answered(request)
+            if BAD <= response.status_code < FAILED_FROM and not refusal_is_told():
+                # Django makes the line's record before it asks whether it is wanted.
+                response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+            return response
+
+        self._middleware_chain = chain
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request and count it."""

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import ResolverMatch, resolve
+from django.urls import ResolverMatch, get_resolver, resolve
 from django.utils.functional import cached_property
 from environs import Env
 
@@ -28,6 +28,7 @@ from common.bulkheads import bulkheads
 from common.context import REQUEST_ID_HEADER
 from common.headers import unsaid
 from config import counting, options, traced
+from config.beginnings import beginning, beginnings
 from messaging.tiers import warm
 
 # Before the URLs are loaded, and with them what counts.
@@ -52,6 +53,7 @@ if not settings.ARCHIVE_KEY:
     )
 
 PAGE = re.compile(r"/chats/([^/]+)/messages/")
+NO_PATH = "/none-of-ours"
 SOME_PAGE = "/chats/some/messages/"
 ASKED_MOST = ("/get_messages", "/send_message", "/send_message_to_group", "/login", SOME_PAGE)
 # These take a request and an answer, and don't ask which view there is between.
@@ -90,8 +92,12 @@ class BareHandler(counting.CountingHandler):
         path = request.path_info
         page = PAGE.fullmatch(path) if path.startswith("/chats/") else None
         found = self.shortcuts.get(path if page is None else SOME_PAGE)
-        if found is None or request_gate.REFUSED in request.META:
+        if request_gate.REFUSED in request.META:
             return super()._get_response(request)
+        if found is None:
+            if self.beginnings is None or beginning(path) in self.beginnings:
+                return super()._get_response(request)
+            found = self.unknown
         match, view = found
         if page is None:
             request.resolver_match = match
@@ -103,6 +109,17 @@ class BareHandler(counting.CountingHandler):
         if not getattr(response, "is_rendered", True):
             response = response.render()  # type: ignore[attr-defined]
         return response
+
+    @cached_property
+    def beginnings(self) -> frozenset[str] | None:
+        """Return how the paths of routes begin; None where each path has to be looked up."""
+        return beginnings(get_resolver().url_patterns) if self.shortcuts else None
+
+    @cached_property
+    def unknown(self) -> tuple[ResolverMatch, Any]:
+        """Return what answers a path that is none."""
+        match = resolve(NO_PATH)
+        return match, match.func
 
     @cached_property
     def shortcuts(self) -> dict[str, tuple[ResolverMatch, Any]]:

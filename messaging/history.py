@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from common.database import rows
+from common.database import Statement
 from common.errors import NotFound
 from messaging.sql import read_sql
 from messaging.tiers import Chat, Reading, Span, read
 from messaging.wire import ANSWER_MAX_BYTES, Line
 
-_VIEW = read_sql("view.sql")
+_VIEW = Statement(read_sql("view.sql"), 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Page:
 
 def view(chat_id: UUID, user_id: UUID) -> View:
     """Return what a user may see of a chat; raises NotFound when that is nothing. One query."""
-    found = rows(_VIEW, {"chat": chat_id, "user": user_id})
+    found = [[int(each or 0) for each in row] for row in _VIEW((str(chat_id), str(user_id)))]
     if not found:
         raise NotFound
     return View(

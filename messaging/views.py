@@ -263,24 +263,25 @@ class HistoryView(Quick, GenericAPIView[Any]):
             refuse_token(token)
         keys = (tokens.entry_key(token_digest), "fresh")
         args = (
-            *2 * [believed_ms(tokens.TOKEN_BELIEF_MS)], str(chat_id), scripts.new_nonce(),
-            scripts.LEASE_MS, "" if asked.before is None else asked.before,
-            "" if asked.after is None else asked.after, asked.limit,
-            ANSWER_MAX_BYTES, *READS.asked(request.META),
+            *2 * [believed_ms(tokens.TOKEN_BELIEF_MS)], str(chat_id),
+            "" if asked.before is None else asked.before,
+            "" if asked.after is None else asked.after,
+            asked.limit, ANSWER_MAX_BYTES, *READS.asked(request.META),
         )  # fmt: skip
         try:
             found = scripts.page(keys, args)
         except CacheUnavailable:
             return None
-        viewer = tokens.user_of(token_digest, found[1]) if found[0] in (b"page", b"often") else None
+        viewer = None if found[0] == b"who" else tokens.user_of(token_digest, found[1])
         if viewer is None:
             return self._ask_database(request, token, chat_id, asked)
-        current.user_id = viewer
+        current.user_id = UUID(viewer.decode())
         headers = headers_of(READS, found[2])
         page = None
-        # The chat's start may have moved; if not, the database's answer is the same refusal.
-        with suppress(Unavailable):
-            page = _page_from_cache(chat_id, [found[0], viewer, *found[2:]], asked)
+        if found[0] == b"page":
+            # The chat's start may have moved; if not, the database's answer is the same refusal.
+            with suppress(Unavailable):
+                page = _page_from_cache(chat_id, [found[0], viewer, *found[2:]], asked)
         if page is None:
             page = _page_from_database(chat_id, viewer, headers, asked)
         return _page_response(page, viewer, request, headers, asked.limit)
@@ -288,7 +289,7 @@ class HistoryView(Quick, GenericAPIView[Any]):
     def _ask_database(
         self, request: HttpRequest, token: str, chat_id: UUID, asked: "_AskedPage"
     ) -> HttpResponse | None:
-        """Answer a page of which the cache can't say whether the caller may see it."""
+        """Answer a page to a token that the cache does not know."""
         user_id, taken = admit_token(token, READS, request.META)
         if user_id is None:
             refuse_token(token)

@@ -20,18 +20,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from config.options import BASE_DIR, SECTIONS
+from config.options import BASE_DIR
 from scripts.bench.meter import COUNTED
-from scripts.bench.run import CONSTANT
+from scripts.bench.run import CONSTANT, LIMITS_ON
 
 AT_MOST = 1.05
 SIDE = Path(__file__).with_name("side.py")
-# Counted, never reached: what a limit costs is that it is looked at.
-LIMITS_ON = {"LIMIT_FREE_ADDRESSES": "none"} | {
-    option.name: "10000000"
-    for option in SECTIONS.get("Limits", ())
-    if option.name.startswith("LIMIT_") and option.kind == "int"
-}
 
 
 class Side:

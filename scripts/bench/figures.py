@@ -17,6 +17,7 @@ class Figures:
     title: str
     most_ms: float = 0.0
     most_ratio: float = 0.0
+    most_polls: float = 0.0
     cpu: list[dict[str, float]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 

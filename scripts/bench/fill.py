@@ -7,6 +7,7 @@ message, seqs have no gap, and `sent_at` grows with them.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -18,13 +19,16 @@ from django.db import connection
 
 from accounts.models import Token, User
 from accounts.tokens import digest, new_token
+from common.cache import cache
 from common.ids import new_id
+from common.limits import POLLS
 from messaging.models import Chat
 
 TEXT = "A message of ordinary length, such as people write to one another all day long."
 BATCH = 2000
 # Older than the margin of a cursor, and than what the sweeper looks at.
 SETTLED_SECONDS = 60
+FORBIDDEN_SECONDS = 3600
 
 _numbers = count(1)
 
@@ -104,6 +108,13 @@ def private_chats(
         for statement in (_MEMBERS, _LAST, _MESSAGES):
             cursor.execute(statement, parameters)
     return ids
+
+
+def forbid_polls(users: Sequence[Person]) -> None:
+    """Have users reach the limit of polls, for an hour: their whole quota comes back only then."""
+    later = str((time.time() + FORBIDDEN_SECONDS) * 1000)
+    for user in users:
+        cache.execute("SET", f"l:{POLLS.name}:{user.id}", later, "EX", FORBIDDEN_SECONDS)
 
 
 def settle() -> None:

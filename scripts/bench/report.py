@@ -20,6 +20,7 @@ from scripts.bench import load
 from scripts.bench.figures import Figures, Results
 from scripts.bench.meter import BEFORE
 from scripts.bench.run import CONSTANT
+from scripts.bench.scale import IDLE_POLL
 
 FLAT = 0.10
 GROWTH_BY_CHATS = 0.5
@@ -38,13 +39,13 @@ def tables(results: Results) -> list[tuple[str, list[str], Rows]]:
 
 def main_tables(results: Results) -> list[tuple[str, list[str], Rows]]:
     """Return the tables of requests."""
-    floor = results.main[CONSTANT].cpu_ms
+    floor, idle = results.main[CONSTANT].cpu_ms, results.main[IDLE_POLL].cpu_ms
     made = [
         (
             "CPU-milliseconds per request, over all server processes",
-            ["request", "CPU-ms", "ratio", "at most", "with nginx", "web", "PostgreSQL", "Valkey",
-             "requests/s", "p50 ms", "p99 ms"],
-            [_main_row(figures, floor) for figures in results.main.values()],
+            ["request", "CPU-ms", "ratio", "idle polls", "at most", "with nginx", "web",
+             "PostgreSQL", "Valkey", "requests/s", "p50 ms", "p99 ms"],
+            [_main_row(figures, floor, idle) for figures in results.main.values()],
         )
     ]  # fmt: skip
     if results.by_messages:
@@ -91,12 +92,15 @@ def main_tables(results: Results) -> list[tuple[str, list[str], Rows]]:
     return made
 
 
-def _main_row(figures: Figures, floor: float) -> list[str]:
+def _main_row(figures: Figures, floor: float, idle: float) -> list[str]:
     target = f"{figures.most_ms:g} / {figures.most_ratio:g}" if figures.most_ms else ""
+    if figures.most_polls:
+        target = f"{figures.most_polls:g} polls"
     return [
         figures.title,
         f"{figures.cpu_ms:.3f}",
         f"{figures.cpu_ms / floor:.1f}",
+        f"{figures.cpu_ms / idle:.2f}",
         target,
         f"{figures.cpu_ms + figures.part(BEFORE):.3f}",
         f"{figures.part('web'):.3f}",
@@ -131,6 +135,12 @@ def main_misses(results: Results) -> list[str]:
         f"{one.title}: {one.cpu_ms / floor:.1f} times the constant view, at most {one.most_ratio:g}"
         for one in results.main.values()
         if one.most_ratio and one.cpu_ms > one.most_ratio * floor
+    ]
+    idle = results.main[IDLE_POLL].cpu_ms
+    missed += [
+        f"{one.title}: {one.cpu_ms / idle:.2f} idle polls, at most {one.most_polls:g}"
+        for one in results.main.values()
+        if one.most_polls and one.cpu_ms > one.most_polls * idle
     ]
     for title in next(reversed(results.by_messages.values()), {}):
         known = [row[title].cpu_ms for row in results.by_messages.values() if title in row]

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from scripts.bench.load import Expected, Request
 
+IDLE_POLL = "idle poll"
+"""The title that refusals are measured by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -50,6 +53,8 @@ class Scenario:
     # CPU-ms and ratio to the constant view that are to be kept, where there is a target.
     most_ms: float = 0.0
     most_ratio: float = 0.0
+    # How many idle polls of the same run it may cost, where that is the target.
+    most_polls: float = 0.0
     connections: int = 8
     # Each answer is a new message: the database is asked afterwards whether they are there.
     sends: bool = False

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
+from uuid import uuid4
 
-from scripts.bench.fill import TEXT, Person, people, private_chats
+from scripts.bench.fill import TEXT, Person, forbid_polls, people, private_chats
 from scripts.bench.load import PLACEHOLDER, Expected, Request
-from scripts.bench.scale import Scale, Scenario
+from scripts.bench.scale import IDLE_POLL, Scale, Scenario
 from scripts.demo.client import Server
 
 THREADS = 8
@@ -98,19 +99,30 @@ class World:
         pairs = list(zip(users, before, strict=True))
         after = self._each(lambda pair: self._caught_up(*pair), pairs)
         idle = [poll(user, cursor) for user, cursor in zip(users, after, strict=True)]
-        yield Scenario("idle poll", idle, IDLE, 0.30, 5.5)
+        yield Scenario(IDLE_POLL, idle, IDLE, 0.30, 5.5)
         yield Scenario("poll, one new message", [poll(*one) for one in pairs], ONE_NEW, 0.35, 6)
         yield from self._refusals(users, after)
 
     def _refusals(self, users: Sequence[Person], cursors: Sequence[str]) -> Iterator[Scenario]:
-        """Yield polls that are refused: no dearer than idle ones, a wrong body by less than 1.3."""
+        """Yield refusals on the routes asked most: no dearer than an idle poll, a 400 by 1.3."""
         strangers = [replace(user, token=f"{place:043d}") for place, user in enumerate(users)]
         unknown = [poll(one, cursor) for one, cursor in zip(strangers[:50], cursors, strict=False)]
         yield Scenario(
-            "poll refused, 401", unknown, _refused(401, "authentication_failed"), 0.30, 5.5
+            "poll refused, 401", unknown, _refused(401, "authentication_failed"), most_polls=1
         )
         garbled = [poll(user, "nonsense") for user in users]
-        yield Scenario("poll refused, 400", garbled, _refused(400, "bad_cursor"), 0.39, 7.2)
+        yield Scenario("poll refused, 400", garbled, _refused(400, "bad_cursor"), most_polls=1.3)
+        hasty = people(100)
+        own = self._each(self._caught_up, hasty)
+        forbid_polls(hasty)
+        often = [poll(user, cursor) for user, cursor in zip(hasty, own, strict=True)]
+        yield Scenario("poll refused, 429", often, _refused(429, "throttled"), most_polls=1)
+        nowhere = [page(user, uuid4(), None) for user in users]
+        yield Scenario("page refused, 404", nowhere, _refused(404, "not_found"), most_polls=1)
+        lost = [
+            Request("GET", f"/nowhere/{place}/", user.token) for place, user in enumerate(users)
+        ]
+        yield Scenario("no such path, 404", lost, _refused(404, "not_found"), most_polls=1)
 
     def _private_sends(self) -> Scenario:
         users = people(self._scale.senders)
