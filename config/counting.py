@@ -124,7 +124,7 @@ class CountingHandler(WSGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         """Load the middleware, and leave Django's line out where a refusal is not told."""
         super().load_middleware(is_async)
-        answered = self._middleware_chain
+        answered: Any = self._middleware_chain  # type: ignore[has-type]
 
         def chain(request: HttpRequest) -> HttpResponseBase:
             response: HttpResponseBase = answered(request)

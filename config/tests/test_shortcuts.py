@@ -4,8 +4,10 @@ import io
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
 from django.urls import URLResolver, get_resolver, include, path, re_path, resolve
 
+from common.pages import unknown_path
 from config.beginnings import beginning, beginnings
 from config.wsgi import ASKED_MOST, PAGE, SOME_PAGE, Application, BareHandler
 
@@ -72,6 +74,8 @@ def test_a_path_that_begins_as_no_route_does_is_none(asked):
     environ = {"REQUEST_METHOD": "GET", "wsgi.input": io.BytesIO()}
     request = WSGIRequest(environ | {"PATH_INFO": asked.encode().decode("latin-1")})
     answer = handler._get_response(request)
+    assert isinstance(answer, HttpResponse)
+    assert request.resolver_match is not None
     assert request.resolver_match.view_name == "unknown"
     assert answer.status_code == 404
     assert b'"not_found"' in answer.content
@@ -87,6 +91,7 @@ def each_route(patterns, before=""):
 
 def test_every_route_begins_as_one_does():
     known = BareHandler().beginnings
+    assert known is not None
     assert {"chats", "admin", "healthz", "get_messages", "favicon", ""} <= known
     for route in each_route(get_resolver().url_patterns):
         assert beginning("/" + route.replace("^", "").replace("\\", "").strip("$")) in known, route
@@ -94,8 +99,8 @@ def test_every_route_begins_as_one_does():
 
 
 def test_a_route_that_begins_with_anything_makes_every_path_be_looked_up():
-    assert beginnings([path("<str:name>/", lambda _: None)]) is None
-    assert beginnings([path("", include([re_path(r"^(a|b)/", lambda _: None)]))]) is None
+    assert beginnings([path("<str:name>/", unknown_path)]) is None
+    assert beginnings([path("", include([re_path(r"^(a|b)/", unknown_path)]))]) is None
 
 
 def test_middleware_that_asks_about_views_gets_them(settings):
