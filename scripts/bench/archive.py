@@ -27,6 +27,7 @@ from scripts.bench.figures import ColdResults, Figures, Meanwhile, Run
 from scripts.bench.load import Expected, Outcome, Request
 from scripts.bench.meter import COUNTED, Meter
 from scripts.bench.scale import ColdScale
+from scripts.bench.storm import Storm
 
 KEPT = 50
 SENDERS = 2
@@ -131,6 +132,10 @@ class ColdBench:
                 {name: spent / max(outcome.requests, 1) for name, spent in used.items()}
             )
         self.results.pages += [first, again]
+        storm = Storm(self._folder, self.stack, self._say)
+        self.results.storm = storm.measure(requests, self._scale.seconds)
+        self.results.crowd = storm.answers
+        self.results.problems += storm.problems
 
     def _once(self, requests: Sequence[Request], expected: Expected) -> dict[str, float]:
         """Send each request once; return the CPU-milliseconds of each part."""

@@ -39,6 +39,15 @@ def tables(found: ColdResults) -> list[tuple[str, list[str], Rows]]:
                 ],
             )
         )
+    if found.storm:
+        got = ", ".join(f"{status}: {number:,}" for status, number in sorted(found.crowd.items()))
+        made.append(
+            (
+                f"Polls and sends beside 24 that log in and 24 that read cold pages ({got})",
+                ["requests", "a second", "p50 ms", "p99 ms", "p99 to that without"],
+                [_storm_row(one, quiet) for one, quiet in _stormy(found)],
+            )
+        )
     if found.sends:
         made.append(
             (
@@ -108,6 +117,21 @@ def _page_row(figures: Figures) -> list[str]:
     ]
 
 
+def _stormy(found: ColdResults) -> list[tuple[Meanwhile, Meanwhile]]:
+    """Return each measurement with the quiet one that it belongs to."""
+    return [(one, found.storm[place - place % 2]) for place, one in enumerate(found.storm)]
+
+
+def _storm_row(one: Meanwhile, quiet: Meanwhile) -> list[str]:
+    return [
+        one.title,
+        f"{one.outcome.per_second:,.0f}",
+        f"{one.outcome.p50 / 1000:.1f}",
+        f"{one.outcome.p99 / 1000:.1f}",
+        f"{one.outcome.p99 / max(quiet.outcome.p99, 1):.1f}",
+    ]
+
+
 def _without(found: ColdResults) -> float:
     return statistics.median(
         one.outcome.p99 for one in found.sends if one.title.startswith("without")
@@ -133,6 +157,11 @@ def misses(found: ColdResults) -> list[str]:
     ]
     if found.pages:
         missed += _slow_runs(found) + _slow_pages(found)
+    missed += [
+        f"{one.title}: p99 {one.outcome.p99 / max(quiet.outcome.p99, 1):.1f} times that without"
+        for one, quiet in _stormy(found)
+        if one.outcome.p99 > SLOWER * quiet.outcome.p99
+    ]
     return missed + [
         f"sends {one.title}: p99 {one.outcome.p99 / _without(found):.1f} times that without"
         for one in found.sends

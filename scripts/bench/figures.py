@@ -70,6 +70,10 @@ class ColdResults:
     runs: list[Run] = field(default_factory=list)
     sends: list[Meanwhile] = field(default_factory=list)
     pages: list[Figures] = field(default_factory=list)
+    storm: list[Meanwhile] = field(default_factory=list)
+    """Polls and sends, each quiet and then beside a crowd."""
+    crowd: dict[str, int] = field(default_factory=dict)
+    """What that crowd was answered, by status."""
     first_ms: float = 0.0
     """The CPU time of a web worker's very first page from cold storage."""
     sizes: list[dict[str, int]] = field(default_factory=list)
