@@ -24,9 +24,11 @@ from accounts.serializers import (
     UserIdSerializer,
     UserSerializer,
 )
+from common.bulkheads import bulkheads
 from common.errors import DatabaseUnavailable, NotFound
 from common.ids import parse_id
 from common.limits import NotCounted, Throttled
+from common.quick import Quick
 from common.samples import BOB
 from common.schema import refusal
 from common.views import Reconnecting, Verb, caller_id
@@ -78,7 +80,7 @@ class RegisterView(OpenVerb):
         },
     )
 )
-class LoginView(OpenVerb):
+class LoginView(Quick, OpenVerb):
     """Get a new token for a username and a password. Tokens issued before stay valid.
 
     A user has 100 at most: one more ends the one that was used longest ago.
@@ -86,6 +88,10 @@ class LoginView(OpenVerb):
 
     serializer_class = LoginSerializer
     sample = {"username": "ada", "password": "a long sentence"}  # nosec B105 # the documentation's sample, of nobody
+
+    def refuse_early(self, meta: dict[str, Any], header: str | None) -> None:
+        """Refuse at once while others hash: to find out who somebody is costs more than a poll."""
+        bulkheads.refuse_if_full("hashing")
 
     def get_authenticate_header(self, request: Request) -> str:
         """Make refused credentials a 401, though this view authenticates nobody."""

@@ -8,18 +8,17 @@ free of them all:
   where all the others have waited for longer than that, it is not let in at all. In the ordinary
   case, when answers take milliseconds, nobody is ever refused.
 - **What takes long by nature** (hashing a password, reading cold storage): at most half of the
-  threads, each kind for itself; who comes when they are taken waits for `PROMPT_SECONDS`.
+  threads, each kind for itself; who comes when they are taken waits for `PROMPT_SECONDS` if that
+  leaves a thread free, and is refused at once where it is a password.
 
 A request that is refused gets 503 with `Retry-After` at once. Processes that serve nobody (the
 worker, commands) never call `serve_with`, and nothing here holds for them.
 """
 
-import os
 import threading
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import TypeVar
 
@@ -29,7 +28,6 @@ from common.errors import Unavailable
 T = TypeVar("T")
 PROMPT_SECONDS = 0.25
 """What waits for longer than this is stuck, as far as others are concerned."""
-HASHING_NICENESS = 10
 
 REFUSED = Counter(
     "strata_bulkhead_refusals_total", "Requests not let wait for what others wait for, by kind.",
@@ -60,6 +58,8 @@ class Bulkheads:
         """How many threads there are; 0 where nobody is served, and nothing is bounded."""
         self._since: dict[int, float] = {}
         self._kinds: Tally[str] = Tally()
+        self._in_line = 0
+        """How many wait for their turn of what takes long: they hold a thread each as well."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._own = _Waiting()
@@ -83,7 +83,7 @@ class Bulkheads:
         now = monotonic()
         # The lock itself: the condition's own way to it takes twice as long.
         with self._lock:
-            if len(self._since) < self.threads - 1:
+            if self._one_is_free():
                 own.seconds = None
             elif not begun and self._stuck(now):
                 REFUSED.inc("database")
@@ -105,15 +105,24 @@ class Bulkheads:
             self._since.pop(threading.get_ident(), None)
         own.seconds = None
 
+    def refuse_if_full(self, kind: str) -> None:
+        """Raise Busy where `slow` would, before anything else is done for it; holds nothing."""
+        if self.threads and not self._own.depth and not self._has_room(kind):
+            REFUSED.inc(kind)
+            raise Busy
+
     @contextmanager
-    def slow(self, kind: str) -> Iterator[None]:
-        """Do something that takes long by nature; raises Busy when too many others do."""
+    def slow(self, kind: str, *, in_line: bool = True) -> Iterator[None]:
+        """Do something that takes long by nature; raises Busy when too many others do.
+
+        With `in_line` it waits for its turn for `PROMPT_SECONDS`: where others are done soon.
+        """
         if not self.threads or self._own.depth:
             yield
             return
         ident = threading.get_ident()
         with self._changed:
-            if not self._changed.wait_for(lambda: self._has_room(kind), self._patience()):
+            if not self._has_room(kind) and not (in_line and self._turn_comes(kind)):
                 REFUSED.inc(kind)
                 raise Busy
             self._kinds[kind] += 1
@@ -128,12 +137,22 @@ class Bulkheads:
                 self._since.pop(ident, None)
                 self._changed.notify()
 
+    def _one_is_free(self) -> bool:
+        """Say whether a thread is left beside this one."""
+        return len(self._since) + self._in_line < self.threads - 1
+
     def _has_room(self, kind: str) -> bool:
         return self._kinds[kind] < max(1, self.threads // 2) and len(self._since) < self.threads - 1
 
-    def _patience(self) -> float:
-        # Who waits here holds a thread as well.
-        return PROMPT_SECONDS if len(self._since) < self.threads - 1 else 0.0
+    def _turn_comes(self, kind: str) -> bool:
+        """Wait for one's turn for a moment, if that leaves a thread free; say whether it came."""
+        if not self._one_is_free():
+            return False
+        self._in_line += 1
+        try:
+            return self._changed.wait_for(lambda: self._has_room(kind), PROMPT_SECONDS)
+        finally:
+            self._in_line -= 1
 
     def _stuck(self, now: float) -> bool:
         """Say whether all threads but the last have waited for long."""
@@ -142,20 +161,3 @@ class Bulkheads:
 
 
 bulkheads = Bulkheads()
-
-
-def _stand_back() -> None:
-    """Let those that answer polls go first on this machine's cores (on Linux a thread's own)."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), HASHING_NICENESS)
-
-
-_hashing = ThreadPoolExecutor(1, "hashing", initializer=_stand_back)
-
-
-def hashed(work: Callable[[], T]) -> T:
-    """Hash a password: in a web server one at a time in each worker; raises Busy."""
-    if not bulkheads.threads:
-        return work()
-    with bulkheads.slow("hashing"):
-        return _hashing.submit(work).result()

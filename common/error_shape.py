@@ -13,11 +13,18 @@ from django.http import HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from drf_standardized_errors.formatter import ExceptionFormatter, flatten_errors
 from drf_standardized_errors.handler import ExceptionHandler as StandardExceptionHandler
-from drf_standardized_errors.types import CLIENT_ERROR, VALIDATION_ERROR, Error
+from drf_standardized_errors.types import (
+    CLIENT_ERROR,
+    SERVER_ERROR,
+    VALIDATION_ERROR,
+    Error,
+    ErrorType,
+)
 from rest_framework.exceptions import APIException, ErrorDetail, ParseError, ValidationError
 from rest_framework.response import Response
 from rest_framework.status import is_client_error
 
+from common.bulkheads import Busy
 from common.errors import ERRORS_MAX, BodyTooLarge, Unavailable
 from common.unavailable import unavailable
 
@@ -72,13 +79,15 @@ class Handler(StandardExceptionHandler):
 def plain_refusal(error: Exception) -> HttpResponse | None:
     """Return the answer to a refusal as the handler makes it, None to what is more than that.
 
-    A fifth of the handler's cost: who sends rubbish sends much of it. What a dependency or a defect
-    caused is the handler's, which reports it.
+    A fifth of the handler's cost: who sends rubbish sends much of it, and who is not let in comes
+    in crowds. What a dependency or a defect caused is the handler's, which reports it.
     """
-    if not isinstance(error, APIException) or not is_client_error(error.status_code):
+    if not isinstance(error, APIException):
+        return None
+    if not is_client_error(error.status_code) and not isinstance(error, Busy):
         return None
     named, detail = getattr(error, "field", None), error.detail
-    kind = str(VALIDATION_ERROR if isinstance(error, ValidationError) else CLIENT_ERROR)
+    kind = str(_kind(error))
     if isinstance(detail, ErrorDetail) and len(detail) <= KNOWN_MAX_CHARS:
         body = _known_body(kind, detail.code, str(detail), named)
     else:
@@ -93,6 +102,12 @@ def plain_refusal(error: Exception) -> HttpResponse | None:
         status=error.status_code,
         headers=headers_of(error),
     )
+
+
+def _kind(error: APIException) -> ErrorType:
+    if isinstance(error, Busy):
+        return SERVER_ERROR
+    return VALIDATION_ERROR if isinstance(error, ValidationError) else CLIENT_ERROR
 
 
 @lru_cache(256)

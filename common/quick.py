@@ -56,14 +56,14 @@ class Quick(APIView):
                 else:
                     answer = None
                 if answer is None:
-                    self._refuse_early(meta, header)
+                    self.refuse_early(meta, header)
             except Exception as error:  # noqa: BLE001 the handler reports what is no refusal
                 answer = self.refuse(error, request)
             if answer is not None:
                 return answer
         return super().dispatch(request, *args, **kwargs)
 
-    def _refuse_early(self, meta: dict[str, Any], header: str | None) -> None:
+    def refuse_early(self, meta: dict[str, Any], header: str | None) -> None:
         """Refuse who can't be anybody, before DRF's way is gone."""
         if header is not None or not meta.get("HTTP_COOKIE"):
             for way in self.authentication_classes:

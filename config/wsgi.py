@@ -36,6 +36,11 @@ counting.share(settings.DATA_DIR / "run")
 django.setup(set_prefix=False)
 traced.start("web")
 bulkheads.serve_with(options.WEB_THREADS.read(Env()))
+SWITCH_SECONDS = 0.001
+# A thread that computes (a cold page, a long list) keeps the interpreter for as long as this from
+# one that has just heard from the cache or the database; a poll waits for it two or three times, a
+# send more often.
+sys.setswitchinterval(SWITCH_SECONDS)
 
 LONGEST_TRANSACTION_MS = 10_000
 if not 0 < settings.DB_TRANSACTION_TIMEOUT_MS <= LONGEST_TRANSACTION_MS:

@@ -37,6 +37,18 @@ class Others:
 
         self._start(wait, inside)
 
+    def wait_for(self, kind):
+        def wait():
+            with self.bulkheads.slow(kind):
+                pass
+
+        before = self.bulkheads._in_line
+        thread = threading.Thread(target=wait)
+        thread.start()
+        self.threads.append(thread)
+        while self.bulkheads._in_line == before:
+            assert thread.is_alive()
+
     def _start(self, wait, inside):
         thread = threading.Thread(target=wait)
         thread.start()
@@ -96,6 +108,21 @@ def test_half_of_the_threads_do_what_is_slow(four, others):
         pass
     # The database may still be asked, for a moment.
     assert four.begin_question() == PROMPT_SECONDS
+    four.end_question()
+
+
+def test_who_waits_for_a_turn_holds_a_thread_as_well(four, others, monkeypatch):
+    """Two hash, a third waits for one of them: the fourth thread is the one that is kept free."""
+    monkeypatch.setattr(module, "PROMPT_SECONDS", 60.0)
+    others.do("hashing")
+    others.do("hashing")
+    others.wait_for("hashing")
+    with pytest.raises(Busy), four.slow("hashing"):
+        pass
+    assert four.begin_question() == 60.0
+    four.end_question()
+    others.end()
+    assert four.begin_question() is None
     four.end_question()
 
 

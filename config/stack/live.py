@@ -139,6 +139,12 @@ class LiveStack:
             return [leader, *leader.children(recursive=True)]
         return []
 
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that answer requests, without what runs beside them."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.pid("web")).children()
+        return []
+
     def kill(self, name: str) -> None:
         """Kill a part's main process, as `kill -9` would."""
         os.kill(self.pid(name), signal.SIGKILL)

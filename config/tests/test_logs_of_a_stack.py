@@ -171,6 +171,6 @@ def test_a_command_is_known_by_its_run(stack):
 
 def test_the_web_servers_own_lines_look_like_ours(stack, people):
     before = len(kept(stack, "web"))
-    stack.family("web")[-1].kill()
+    stack.workers()[-1].kill()
     new = until(lambda: [line for line in kept(stack, "web")[before:].splitlines() if "granian" in line])  # fmt: skip
     assert all(json.loads(line)["logger"] == "_granian" for line in new)

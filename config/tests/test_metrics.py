@@ -71,7 +71,7 @@ def test_counts_outlive_a_worker(live_stack):
     url = f"{live_stack.base_url}/metrics"
     httpx.get(f"{live_stack.base_url}/healthz")
     before = count_of(samples(httpx.get(url).text), "healthz")
-    for worker in live_stack.family("web")[1:]:
+    for worker in live_stack.workers():
         worker.kill()
     for _ in range(100):
         try:

@@ -255,7 +255,7 @@ def test_web_workers_that_are_killed_under_load_lose_and_double_nothing(live_sta
             for part in range(4)
         ]
         for _ in range(3):
-            for worker in live_stack.family("web")[1:]:
+            for worker in live_stack.workers():
                 worker.kill()
             wait(runs, timeout=2)
         for run in runs:

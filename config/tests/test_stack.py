@@ -141,7 +141,7 @@ def test_nothing_survives_a_killed_supervisor_nor_hinders_the_next(stack):
     stack.start()
     remember(stack, "twice")
     # Everything at once, but for what then has no parent left to end it.
-    orphans = stack.family("web")[1:]
+    orphans = stack.workers()
     assert orphans
     running = stack.processes()
     killed = [process for process in running if process not in orphans]
@@ -209,7 +209,7 @@ def test_whatever_dies_comes_back(live_stack):
         assert serves(live_stack, 15), name
         assert live_stack.pid(name) != killed.pid
     # The web server's workers, without their parent.
-    for process in live_stack.family("web")[1:]:
+    for process in live_stack.workers():
         process.kill()
     assert serves(live_stack, 15)
 

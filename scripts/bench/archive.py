@@ -34,6 +34,7 @@ SENDERS = 2
 """Connections that send meanwhile: about half of what two cores can take."""
 CYCLED_CHATS, CYCLED_HOURS = 50, 4
 PAUSE = 0.05
+BUSY, TRIES = 503, 5
 
 
 class ColdBench:
@@ -144,10 +145,14 @@ class ColdBench:
         pool = urllib3.PoolManager(maxsize=4, retries=False)
 
         def one(request: Request) -> None:
-            answer = pool.request(
-                request.method, self.stack.base_url + request.path,
-                headers={"Authorization": f"Bearer {request.token}"},
-            )  # fmt: skip
+            for _ in range(TRIES):
+                answer = pool.request(
+                    request.method, self.stack.base_url + request.path,
+                    headers={"Authorization": f"Bearer {request.token}"},
+                )  # fmt: skip
+                if answer.status != BUSY:
+                    break
+                time.sleep(float(answer.headers.get("Retry-After", 1)))
             text = answer.data.decode()
             if answer.status != expected.status or text.count(expected.needle) != expected.times:
                 self.results.problems.append(f"a cold page: {answer.status} {text[:200]}")

@@ -1,9 +1,9 @@
 """A crowd that asks for what takes long: `python -m scripts.bench.crowd URL FILE`.
 
 FILE has a request a line, as `load.write` writes them; each has a thread of its own, which sends it
-over and over and waits where it is told to, until the standard input ends. A process of its own
-that stands back: crowds come from other machines. It prints a line when it has its first answer,
-and at its end how many it got, by status, as JSON.
+over and over, waits where it is told to, and reads what it got, until the standard input ends. A
+process of its own that stands back: crowds come from other machines. It prints a line when it has
+its first answer, and at its end how many it got, by status, as JSON.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import httpx
 
 NICENESS = 19
 TIMEOUT_SECONDS = 30.0
+READING_SECONDS = 1.0
+"""How long somebody looks at a page before they ask for the next one."""
 
 
 class Crowd:
@@ -53,7 +55,8 @@ class Crowd:
                     self._note(type(error).__name__)
                     continue
                 self._note(str(answer.status_code))
-                self._over.wait(float(answer.headers.get("Retry-After", 0)))
+                pause = READING_SECONDS if method == "GET" and answer.is_success else 0
+                self._over.wait(float(answer.headers.get("Retry-After", pause)))
 
     def _note(self, what: str) -> None:
         with self._lock:

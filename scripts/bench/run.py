@@ -260,7 +260,7 @@ class Bench:
     # Processes -----------------------------------------------------------------------------------
 
     def _workers(self) -> list[psutil.Process]:
-        return self._stack.family("web")[1:]
+        return self._stack.workers()
 
     def _worker_requests(self) -> list[float]:
         """Return about how many requests each worker has served, by its share of the CPU time."""

@@ -45,7 +45,7 @@ def person(stack: LiveStack, password: str | None = None) -> dict[str, str]:
 
 
 def busy_workers(stack: LiveStack) -> dict[int, float]:
-    return {one.pid: sum(one.cpu_times()[:2]) for one in stack.family("web")[1:]}
+    return {one.pid: sum(one.cpu_times()[:2]) for one in stack.workers()}
 
 
 @pytest.mark.parametrize("path", ["/send_message", "/get_messages"])

@@ -83,8 +83,7 @@ class Stage:
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that answer requests."""
-        family = self.stack.family("web")
-        return family[1:] or family
+        return self.stack.workers() or self.stack.family("web")
 
     def kill_workers(self) -> list[psutil.Process]:
         """Kill -9 the processes that answer requests, and return them."""
