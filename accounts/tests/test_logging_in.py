@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 from django.utils import timezone
 
 from accounts import services, tokens
+from accounts.hashers import Argon2PasswordHasher
 from accounts.models import Token
 from accounts.tests.factories import PASSWORD, client_of, fault, make_user
 from audit.actors import process

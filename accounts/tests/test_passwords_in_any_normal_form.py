@@ -4,10 +4,11 @@ import time
 import unicodedata
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from accounts import passwords
+from accounts.hashers import Argon2PasswordHasher
 from accounts.models import User
 from accounts.tests.factories import client_of, make_user
 

@@ -1,10 +1,9 @@
 """Right logins: each costs a hash, so they are limited too, and keep nobody else out."""
 
 import pytest
-from django.contrib.auth import hashers
 from django.test import Client
 
-from accounts import services
+from accounts import hashers, services
 from accounts.tests.factories import PASSWORD, client_of, fault, make_user
 from accounts.tests.test_guessing import digest
 from common.cache import cache
