@@ -66,6 +66,8 @@ class Action(models.TextChoices):
 
     DATABASE_WENT_BACK = "database_went_back", "found that the database had gone back in time"
 
+    COMMAND = "command", "ran a command past the services"
+
     EXPORT_AUDIT = "export_audit", "exported the audit log"
 
 

@@ -91,6 +91,8 @@ class Sample(logging.Filter):
     Who sends rubbish would else fill the log. `strata_requests_total` counts them all.
     """
 
+    of = "refusals"
+
     def __init__(self) -> None:
         super().__init__()
         self._began = float("-inf")
@@ -104,7 +106,7 @@ class Sample(logging.Filter):
             left_out, self._left_out = self._left_out, 0
             self._began, self._told = record.created, 0
             if left_out:
-                record.msg = f"{record.msg} ({left_out} more refusals before it are not told)"
+                record.msg = f"{record.msg} ({left_out} more {self.of} before it are not told)"
         if self._told >= SAMPLE_LINES:
             self._left_out += 1
             return False
@@ -138,6 +140,16 @@ class StrangersSample(Sample):
         """Say whether it is one that anybody can cause as often as they like."""
         status: int = getattr(record, "status", 0)
         return LED_FROM <= status < FAILED_FROM and "user_id" not in context.shown()
+
+
+class SlowSample(Sample):
+    """The same of slow requests and statements that somebody without a user has caused."""
+
+    of = "slow ones"
+
+    def is_of_a_refusal(self, record: logging.LogRecord) -> bool:
+        """Say whether it is one that anybody can cause as often as they like."""
+        return context.current.request is not None and "user_id" not in context.shown()
 
 
 class Line(logging.Formatter):
@@ -204,6 +216,7 @@ def config(form: str, level: str) -> dict[str, Any]:
             "context": {"()": "common.logs.Context"},
             "sample": {"()": "common.logs.Sample"},
             "strangers_sample": {"()": "common.logs.StrangersSample"},
+            "slow_sample": {"()": "common.logs.SlowSample"},
         },
         "formatters": FORMATTERS,
         "handlers": {
@@ -219,6 +232,7 @@ def config(form: str, level: str) -> dict[str, Any]:
             "django": {"handlers": [], "propagate": True},
             "django.request": {"handlers": [], "propagate": True, "filters": ["sample"]},
             "strata.access": {"filters": ["strangers_sample"]},
+            "strata.slow": {"filters": ["slow_sample"]},
             "django.server": {"handlers": [], "propagate": True},
             # A wrong Host header is its sender's fault, and could fill the log: the answer says it.
             "django.security.DisallowedHost": {"handlers": [], "propagate": False},

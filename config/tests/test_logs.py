@@ -251,3 +251,24 @@ def test_lines_of_strangers_in_the_access_log_are_a_sample(monkeypatch):
 def test_the_access_log_goes_through_it():
     filters = logging.getLogger("strata.access").filters
     assert {type(one) for one in filters} == {logs.StrangersSample}
+
+
+def test_slow_lines_that_strangers_cause_are_a_sample(monkeypatch):
+    sample = logs.SlowSample()
+
+    def line(at=5.0):
+        record = logging.LogRecord("strata.slow", logging.WARNING, "x.py", 1, "%s", ("a",), None)
+        record.created = at
+        return record.getMessage() if sample.filter(record) else None
+
+    most = logs.SAMPLE_LINES
+    # The worker's and a command's are each told.
+    assert [line() for _ in range(2 * most)] == ["a"] * 2 * most
+    monkeypatch.setattr(context.current, "request", HttpRequest())
+    assert [line() for _ in range(2 * most)] == ["a"] * most + [None] * most
+    monkeypatch.setattr(context.current, "user_id", b"1")
+    assert line() == "a"
+    monkeypatch.setattr(context.current, "user_id", None)
+    assert line(5.0 + logs.SAMPLE_SECONDS) == f"a ({most} more slow ones before it are not told)"
+    filters = logging.getLogger("strata.slow").filters
+    assert {type(one) for one in filters} == {logs.SlowSample}
