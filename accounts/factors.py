@@ -17,12 +17,12 @@ from django.utils.crypto import constant_time_compare
 from django_otp import verify_token
 from django_otp.models import Device
 from django_otp.oath import TOTP
-from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
+from django_otp.plugins.otp_static.models import StaticToken
 from qrcode.image.svg import SvgPathFillImage
 
 from accounts import rights
 from accounts.code_limits import CodeAttempt
-from accounts.models import PhoneDevice, User
+from accounts.models import PhoneDevice, RecoveryDevice, User
 from audit import actors
 from audit.models import Action
 from audit.repeated import record_repeated
@@ -120,7 +120,7 @@ def check(request: HttpRequest, code: str) -> Device | None:
     except Throttled as refused:
         record_repeated(Action.LOCKOUT, target=user, reason=str(refused.detail))
         raise
-    device = _device(user, PhoneDevice if is_of_phone else StaticDevice)
+    device = _device(user, PhoneDevice if is_of_phone else RecoveryDevice)
     found = None
     if device is not None and code.isascii() and code.isalnum():
         found = verify_token(user, device.persistent_id, code)
@@ -144,7 +144,7 @@ def reset(*, user: User, reason: str = "") -> int:
         raise rights.NotToThem
     with transaction.atomic():
         gone = 0
-        for kind in (PhoneDevice, StaticDevice):
+        for kind in (PhoneDevice, RecoveryDevice):
             gone += kind.objects.filter(user=user).count()
             kind.objects.filter(user=user).delete()
         if gone:
@@ -184,11 +184,16 @@ def _device(user: User, kind: Any) -> Any:
     return kind.objects.filter(user=user, confirmed=True).first()
 
 
+def new_code() -> str:
+    """Return a recovery code of `RECOVERY_CODE_CHARS`."""
+    return str(StaticToken.random_token() + StaticToken.random_token())
+
+
 def _new_codes(user: User) -> list[str]:
-    device, _ = StaticDevice.objects.get_or_create(user=user, defaults={"name": "recovery"})
+    device, _ = RecoveryDevice.objects.get_or_create(user=user, defaults={"name": "recovery"})
     device.token_set.all().delete()
-    codes = [StaticToken.random_token() + StaticToken.random_token() for _ in range(RECOVERY_CODES)]
-    StaticToken.objects.bulk_create(StaticToken(device=device, token=code) for code in codes)
+    codes = [new_code() for _ in range(RECOVERY_CODES)]
+    device.add(*codes)
     return ["-".join((code[:4], code[4:8], code[8:12], code[12:])) for code in codes]
 
 

@@ -1,7 +1,10 @@
 """Users, their tokens, and whom they block."""
 
+import base64
+import hashlib
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -9,6 +12,7 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
+from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import names, passwords
@@ -280,3 +284,30 @@ class PhoneDevice(TOTPDevice):  # type: ignore[misc]  # django-otp has no types
         """Save, with the secret encrypted."""
         self.key = self.encrypted_key()
         super().save(*args, **kwargs)
+
+
+RECOVERY_CODE_CHARS = 16
+"""Of 32 different ones: 80 bits, which nobody finds from a digest."""
+
+
+def kept_code(user_id: UUID, code: str) -> str:
+    """Return what is kept of a recovery code: a digest that fits django-otp's 16 characters."""
+    digest = hashlib.sha256(f"strata recovery code {user_id} {code}".encode()).digest()
+    return "!" + base64.urlsafe_b64encode(digest[:11]).decode().rstrip("=")
+
+
+class RecoveryDevice(StaticDevice):  # type: ignore[misc]  # django-otp has no types
+    """Recovery codes, of which digests are kept: who reads the database alone has none."""
+
+    class Meta:
+        proxy = True
+
+    def add(self, *codes: str) -> None:
+        """Take codes that open once each."""
+        StaticToken.objects.bulk_create(
+            StaticToken(device=self, token=kept_code(self.user_id, code)) for code in codes
+        )
+
+    def verify_token(self, token: Any) -> bool:
+        """Say whether a code is one of them; it is none from then on."""
+        return bool(super().verify_token(kept_code(self.user_id, str(token))))

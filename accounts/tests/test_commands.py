@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django_otp.plugins.otp_static.models import StaticToken
 
-from accounts.models import User
+from accounts.models import RecoveryDevice, User
 from accounts.tests.factories import PASSWORD, client_of, make_token, make_user
 from audit.actors import system_user
 from audit.models import Action, ActorKind, Entry
@@ -85,10 +85,20 @@ def test_changepassword_that_comes_to_nothing_changes_nothing(types, typed):
 
 def test_a_recovery_code_by_command_is_recorded_without_the_code():
     ada = make_user("ada")
-    call_command("addstatictoken", "ada", stdout=io.StringIO())
+    out = io.StringIO()
+    call_command("addstatictoken", "ada", stdout=out)
+    code = out.getvalue().strip()
     found = entry(Action.SECOND_FACTOR)
     assert found.target_id == str(ada.pk)
-    assert StaticToken.objects.get().token not in str(found.__dict__)
+    assert code not in str(found.__dict__)
+    assert code not in str(list(StaticToken.objects.values()))
+    assert RecoveryDevice.objects.get().verify_token(code)
+    assert not RecoveryDevice.objects.get().verify_token(code)
+    for wrong in ("short", "with blanks here", "ümläut0123456789"):
+        with pytest.raises(CommandError, match="16 letters and digits"):
+            call_command("addstatictoken", "ada", token=wrong)
+    with pytest.raises(CommandError, match="no user 'bob'"):
+        call_command("addstatictoken", "bob")
 
 
 def test_a_user_is_created(monkeypatch):

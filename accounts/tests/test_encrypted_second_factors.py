@@ -1,4 +1,4 @@
-"""The secret of a second factor: nowhere in the database in plain, and bound to its user."""
+"""What opens a second factor: nowhere in the database in plain, and bound to its user."""
 
 import importlib
 
@@ -7,10 +7,11 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django_otp.oath import TOTP
+from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from accounts import factors
-from accounts.models import PhoneDevice
+from accounts.models import RECOVERY_CODE_CHARS, PhoneDevice, RecoveryDevice, kept_code
 from common import archive_key
 from common.encryption import NotReadable
 
@@ -85,3 +86,41 @@ def test_the_migration_encrypts_those_that_are_there_and_takes_it_back(device):
         assert PhoneDevice.objects.get(pk=device.pk).bin_key == secret
         migration.decrypt(apps, editor)
         assert kept(device) == secret.hex()
+
+
+class Editor:
+    connection = connection
+
+
+# Recovery codes -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recovery():
+    user = get_user_model().objects.create_user("eve", "correct horse battery")
+    return RecoveryDevice.objects.create(user=user, name="recovery", confirmed=True)
+
+
+def test_of_recovery_codes_digests_are_kept_bound_to_their_user(recovery):
+    code = factors.new_code()
+    assert len(code) == RECOVERY_CODE_CHARS
+    recovery.add(code)
+    kept_as = StaticToken.objects.get().token
+    assert code not in kept_as
+    assert len(kept_as) <= 16
+    other = get_user_model().objects.create_user("bob", "correct horse battery")
+    assert kept_code(other.pk, code) != kept_as
+    # What is kept opens nothing itself, and a code opens once.
+    assert not RecoveryDevice.objects.get().verify_token(kept_as)
+    StaticDevice.objects.update(throttling_failure_timestamp=None, throttling_failure_count=0)
+    assert RecoveryDevice.objects.get().verify_token(code)
+    assert not RecoveryDevice.objects.get().verify_token(code)
+
+
+def test_the_migration_digests_the_codes_that_are_there(recovery):
+    StaticToken.objects.create(device=recovery, token="abcdefgh2345abcd")
+    migration = importlib.import_module("accounts.migrations.0007_recovery_codes_as_digests")
+    for _ in range(2):
+        migration.digest(apps, Editor())
+        assert StaticToken.objects.get().token == kept_code(recovery.user_id, "abcdefgh2345abcd")
+    assert RecoveryDevice.objects.get().verify_token("abcdefgh2345abcd")
