@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from secrets import token_hex
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import orjson
 import psycopg
@@ -48,9 +51,14 @@ SELECT count(m.seq) FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS r(cha
   JOIN messaging_message m ON m.chat_id = r.chat AND m.seq BETWEEN r.first AND r.last
 """
 RANGES_AT_ONCE = 1000
+_SPOOL_BYTES = 1024 * 1024
 # Nobody hears of what is restored in a drill.
 _NO_CACHE = "redis://127.0.0.1:9/0"
 _SHOWN = 500
+
+
+Range = tuple[UUID, int, int]
+"""A chat with the first and the last of some seqs."""
 
 
 class DrillFailed(Exception):
@@ -87,12 +95,15 @@ def _drill(shower: Shower, tally: Tally) -> dict[str, Any]:
         with scratch_database() as name:
             manage(name, "migrate", "--verbosity", "0")
             shower.advance(1)
+            # Before the restore: what is backed up and trimmed meanwhile it need not have.
+            cold = _cold_ranges()
+            step("drill.ranges")
             report = orjson.loads(manage(name, "restore", "--all", "--json"))
             step("drill.restored")
             shower.advance(1)
             if not report["ok"]:
                 detail = "; ".join(report.get("failures", ["the restore reported a failure"]))
-            found = compare(name)
+            found = compare(name, cold)
             shower.advance(1)
     except (DrillFailed, psycopg.Error, orjson.JSONDecodeError) as error:
         detail = " ".join(str(error).split()) or type(error).__name__
@@ -174,10 +185,19 @@ def manage(database: str, *arguments: str) -> str:
     return done.stdout
 
 
-def compare(database: str) -> Comparison:
+def _cold_ranges() -> IO[bytes]:
+    """Return a file of the ranges that only cold storage has now, a line each, in order."""
+    file: IO[bytes] = SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - compare reads it
+    with _connected() as live:
+        file.writelines(b"%s %d %d\n" % (str(c).encode(), a, b) for c, a, b in _ranges(live))
+    return file
+
+
+def compare(database: str, cold: IO[bytes]) -> Comparison:
     """Walk through both databases in one order and compare what both should hold.
 
-    What the live one has trimmed is only in the other: that is as it should be.
+    What the live one has trimmed is only in the other: that is as it should be. `cold` has what
+    only cold storage had before the restore began.
     """
     found = Comparison()
     with _connected() as live, _connected(database) as other:
@@ -197,21 +217,47 @@ def compare(database: str) -> Comparison:
         while there is not None:
             found.restored += 1
             there = next(restored, None)
-        found.missing = _missing(live, other)
+        found.missing = _missing(both(_read(cold), _ranges(live)), other)
     return found
 
 
-def _missing(live: psycopg.Connection[Any], other: psycopg.Connection[Any]) -> int:
-    """Return how many seqs did not come back of those that the live database has trimmed."""
+def _missing(wanted: Iterator[Range], other: psycopg.Connection[Any]) -> int:
+    """Return how many seqs of these ranges did not come back."""
     missing = 0
+    while some := list(islice(wanted, RANGES_AT_ONCE)):
+        chats, firsts, lasts = (list(column) for column in zip(*some, strict=True))
+        there = other.execute(_THERE, (chats, firsts, lasts)).fetchone()
+        missing += sum(lasts) - sum(firsts) + len(lasts) - (there[0] if there else 0)
+    return missing
+
+
+def both(before: Iterator[Range], now: Iterator[Range]) -> Iterator[Range]:
+    """Yield what is in the ranges of before and still in those of now, both in order.
+
+    What was purged since is in the first alone, what was trimmed since in the second alone.
+    """
+    one, other = next(before, None), next(now, None)
+    while one is not None and other is not None:
+        if one[0] == other[0] and max(one[1], other[1]) <= min(one[2], other[2]):
+            yield one[0], max(one[1], other[1]), min(one[2], other[2])
+        if (one[0], one[2]) < (other[0], other[2]):
+            one = next(before, None)
+        else:
+            other = next(now, None)
+
+
+def _ranges(live: psycopg.Connection[Any]) -> Iterator[Range]:
     with live.transaction(), live.cursor(name="ranges") as cursor:
         cursor.itersize = RANGES_AT_ONCE
         cursor.execute(_COLD)
-        while ranges := cursor.fetchmany(RANGES_AT_ONCE):
-            chats, firsts, lasts = (list(column) for column in zip(*ranges, strict=True))
-            there = other.execute(_THERE, (chats, firsts, lasts)).fetchone()
-            missing += sum(lasts) - sum(firsts) + len(lasts) - (there[0] if there else 0)
-    return missing
+        yield from cursor
+
+
+def _read(file: IO[bytes]) -> Iterator[Range]:
+    file.seek(0)
+    for line in file:
+        chat, first, last = line.split()
+        yield UUID(chat.decode()), int(first), int(last)
 
 
 def _walk(server: psycopg.Connection[Any]) -> Iterator[tuple[Any, ...]]:

@@ -23,7 +23,7 @@ STEPS: Final = (
     *("restore.chat", "restore.inside", "restore.after"),
     *("restore.honoured", "restore.epoch"),
     *("repair.before", "repair.after"),
-    *("drill.created", "drill.restored"),
+    *("drill.created", "drill.ranges", "drill.restored"),
     *("erase.wished", "erase.asked.inside", "erase.asked"),
     *("erase.announced", "erase.rewritten", "erase.done"),
     *("erase.user", "erase.texts", "erase.prefix"),

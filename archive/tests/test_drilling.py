@@ -1,12 +1,13 @@
 """Drill: a restore is proved, and what a loss would cost is a number."""
 
 import os
+from uuid import UUID
 
 import pytest
 from django.db import connection
 
 from archive import backup as backups
-from archive import drill, trim
+from archive import drill, purge, trim
 from archive.models import DrillRun
 from archive.tests.conftest import keys
 from archive.tests.world import every, overwrite, talk
@@ -71,3 +72,43 @@ def test_it_fails_when_the_backup_is_not_what_was_sent(chat):
     assert report["lost"] == 10
     assert [run.ok for run in DrillRun.objects.all()] == [False, False]
     assert scratch_databases() == 0
+
+
+def when(monkeypatch, name: str, act) -> None:
+    """Do something once the drill is at a step, while it goes on by itself."""
+    monkeypatch.setattr(drill, "step", lambda at: act() if at == name else None)
+
+
+def test_what_is_backed_up_and_trimmed_meanwhile_is_no_loss(chat, monkeypatch):
+    ada, bob, chat_id = chat
+
+    def go_on() -> None:
+        for number in range(30):
+            ada.say(bob, f"meanwhile {number}")
+        assert backups.backup(now=True)["ok"]
+        assert trim.trim()["ok"]
+
+    when(monkeypatch, "drill.restored", go_on)
+    report = drill.drill()
+    assert Message.objects.filter(chat=chat_id).count() == 10
+    assert report["ok"], report
+    assert (report["restored"], report["missing"]) == (30, 0)
+
+
+def test_what_is_purged_meanwhile_is_no_loss(chat, monkeypatch, settings):
+    def go_on() -> None:
+        settings.ARCHIVE_RETENTION_DAYS = 1
+        purge.purge()
+
+    when(monkeypatch, "drill.ranges", go_on)
+    report = drill.drill()
+    assert report["missing"] == 0, report
+
+
+def test_ranges_of_before_and_of_now_are_held_against_each_other():
+    one, other = UUID(int=1), UUID(int=2)
+    before = [(one, 1, 10), (one, 20, 30), (other, 1, 5)]
+    now = [(one, 4, 22), (one, 25, 60), (other, 6, 9)]
+    assert list(drill.both(iter(before), iter(now))) == [
+        (one, 4, 10), (one, 20, 22), (one, 25, 30)
+    ]  # fmt: skip

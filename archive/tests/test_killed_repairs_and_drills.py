@@ -39,7 +39,7 @@ def test_a_killed_repair_is_repaired(chat, step):
     assert told(ada, chat_id) != []
 
 
-@pytest.mark.parametrize("step", ["drill.created", "drill.restored"])
+@pytest.mark.parametrize("step", ["drill.created", "drill.ranges", "drill.restored"])
 def test_what_a_killed_drill_leaves_goes_with_the_next(chat, step):
     killed = command("drill", ARCHIVE_DIE_AT=step)
     assert killed.returncode == -9, killed.stderr
