@@ -10,7 +10,7 @@ from archive import backup as backups
 from archive import drill, purge, trim
 from archive.models import DrillRun
 from archive.tests.conftest import keys
-from archive.tests.world import every, overwrite, talk
+from archive.tests.world import date, every, overwrite, talk
 from messaging.models import Message
 from tests.core.people import Person
 
@@ -85,6 +85,7 @@ def test_what_is_backed_up_and_trimmed_meanwhile_is_no_loss(chat, monkeypatch):
     def go_on() -> None:
         for number in range(30):
             ada.say(bob, f"meanwhile {number}")
+        date(chat_id, every(20, 60)[30:], first=31)
         assert backups.backup(now=True)["ok"]
         assert trim.trim()["ok"]
 
