@@ -225,7 +225,7 @@ class ErasureAdmin(ReadOnlyModelAdmin):
     """Messages whose text is to go, until no tier holds it any more."""
 
     list_display = ("message", "asked_at", "standing")
-    fields = ("message", "asked_at", "standing")
+    fields = ("message", "asked_at", "standing", "unreached")
     readonly_fields = fields
     empty_text = "No message has been erased."
 
@@ -237,6 +237,8 @@ class ErasureAdmin(ReadOnlyModelAdmin):
     @admin.display(description="state")
     def standing(self, erasure: Erasure) -> SafeString:
         """Return whether it is gone everywhere."""
+        if erasure.done_at and erasure.unreached:
+            return tag("gone, but for lost or damaged objects that could not be reached", "warn")
         if erasure.done_at:
             return tag(f"gone everywhere since {erasure.done_at:%Y-%m-%d %H:%M:%S}", "good")
         return tag("gone from database and cache; cold storage follows", "warn")

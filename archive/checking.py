@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 from uuid import UUID
@@ -34,6 +34,8 @@ from messaging.models import TrimmedSend
 from messaging.tiers import Chat
 
 logger = logging.getLogger(__name__)
+Raw = tuple[int, bytes]
+"""A seq and its line."""
 
 
 class Problem(NamedTuple):
@@ -187,12 +189,29 @@ def rebuilt(part: Part, user_id: UUID, readers: dict[UUID, Ranges]) -> Packed:
         if part.first >= part.rows_from:
             raise
         reasons.append(str(error))
+    try:
+        return from_others(part, user_id, readers)
+    except (Missing, Damaged) as error:
+        raise Damaged("; ".join([*reasons, str(error)])) from error
+
+
+def from_others(
+    part: Part,
+    user_id: UUID,
+    readers: dict[UUID, Ranges],
+    change: Callable[[Iterator[Raw]], Iterator[Raw]] = iter,
+) -> Packed:
+    """Return a user's object made of rows and of others' copies, their lines changed on the way.
+
+    Raises Damaged where what has left the database is not in them.
+    """
+    ranges, reasons = readers[user_id], []
     gone = tuple(
         (first, min(last, part.db_seq - 1)) for first, last in ranges if first < part.db_seq
     )
     for order in _sources(part, user_id, gone, readers):
         try:
-            return part.pack(user_id, ranges, partial(_copied, part, user_id, order))
+            return part.pack(user_id, ranges, partial(_changed, change, part, user_id, order))
         except (Missing, Damaged) as error:
             reasons.append(str(error))
     raise Damaged("; ".join(reasons) or "nobody else has a copy of what has left the database")
@@ -242,6 +261,12 @@ def _copied(part: Part, user_id: UUID, order: Order) -> Iterator[tuple[int, byte
             own = message["sender_id"] == viewer
             message["client_id"] = client_ids.get(seq) if own else None
             yield seq, line_of(message).seen_by(viewer.encode())
+
+
+def _changed(
+    change: Callable[[Iterator[Raw]], Iterator[Raw]], part: Part, user_id: UUID, order: Order
+) -> Iterator[Raw]:
+    return change(_copied(part, user_id, order))
 
 
 def repair_hour(hour: int, tally: Tally) -> None:

@@ -33,6 +33,7 @@ from messaging.telling import forget_chat
 
 logger = logging.getLogger(__name__)
 BATCH = 500
+UNREACHED_SHOWN = 100
 _NO_TEXT_OF_SOMEBODY = "That is no user's text."
 _LACKING = Q(done_at=None)
 
@@ -168,17 +169,29 @@ def _try(erasure: Erasure, tally: Tally) -> None:
         forget_chat(chat.number)
         wishes.note_message(patient, chat_id, seq)
         with chat_lock(chat.number) as lock:
-            segment = _segment_of(chat_id, seq)
+            segment, unreached = _segment_of(chat_id, seq), list[str]()
             if segment is not None:
-                erase_from_segment(segment, lambda m: m["seq"] == seq, lock, tally, seq=seq)
+                unreached = erase_from_segment(
+                    segment, lambda m: m["seq"] == seq, lock, tally, seq=seq
+                )
             contradicted.erase_message(patient, chat_id, seq)
             withdraw_exports(of=_readers(chat_id, seq))
-            Erasure.objects.filter(pk=erasure.pk).update(done_at=Now())
+            Erasure.objects.filter(pk=erasure.pk).update(
+                done_at=Now(), unreached=_named(unreached, tally)
+            )
         step("erase.done")
         wishes.forget_message(patient, chat_id, seq)
         tally.add(erased=1)
     except FAILURES as error:
         tally.fail(f"erasing {erasure}", error)
+
+
+def _named(unreached: list[str], tally: Tally) -> str:
+    """Return what a row says of objects that could not be reached; count them."""
+    if unreached:
+        tally.add(unreached=len(unreached))
+    more = len(unreached) - UNREACHED_SHOWN
+    return "\n".join(unreached[:UNREACHED_SHOWN] + ([f"and {more} more"] if more > 0 else []))
 
 
 def _readers(chat_id: UUID, seq: int) -> Q:
@@ -231,12 +244,16 @@ def _shut(user: User, *, texts: bool) -> ErasedUser:
 def _try_user(erased: ErasedUser, tally: Tally) -> None:
     try:
         wishes.note_user(patient, erased.user_id, texts=erased.texts)
+        unreached: list[str] = []
         if erased.texts:
             # Their own copies say where they wrote: those go last.
             for chat in _chats_of(erased.user_id):
-                _erase_texts(chat, erased.user_id, tally)
+                unreached += _erase_texts(chat, erased.user_id, tally)
                 step("erase.texts")
             contradicted.erase_texts_of(patient, erased.user_id)
+        # Their own go with all the others.
+        others = [key for key in unreached if not key.startswith(f"{erased.user_id}/")]
+        ErasedUser.objects.filter(pk=erased.pk).update(unreached=_named(others, tally))
         _delete_prefix(erased.user_id, tally)
     except FAILURES as error:
         tally.fail(f"erasing user {erased.user_id}", error)
@@ -263,16 +280,19 @@ def _erase_rows(chat: Chat, user_id: UUID) -> None:
     forget_chat(chat.number)
 
 
-def _erase_texts(chat: Chat, user_id: UUID, tally: Tally) -> None:
-    """Take a user's texts out of a chat and everybody's copies of it."""
-    sender = str(user_id)
+def _erase_texts(chat: Chat, user_id: UUID, tally: Tally) -> list[str]:
+    """Take a user's texts out of a chat and everybody's copies; return keys not reached."""
+    sender, unreached = str(user_id), []
     with chat_lock(chat.number) as lock:
         _erase_rows(chat, user_id)
         for segment in Segment.objects.select_related("chat").filter(_met(chat.pk, user_id)):
             if holds_texts_of(segment, user_id):
-                erase_from_segment(segment, lambda m: m["sender_id"] == sender, lock, tally)
+                unreached += erase_from_segment(
+                    segment, lambda m: m["sender_id"] == sender, lock, tally
+                )
     others = Membership.objects.filter(chat=chat.pk).values("user")
     withdraw_exports(of=Q(user__in=others))
+    return unreached
 
 
 def _met(chat_id: UUID, user_id: UUID) -> Q:

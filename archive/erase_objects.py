@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from archive.chat_backup import changes
-from archive.checking import part_of
+from archive.checking import from_others, part_of
 from archive.hours import Damaged, Packed, line_of, message_from
 from archive.locks import ChatLock
 from archive.manifest_notes import note
@@ -33,22 +33,59 @@ Which = Callable[[dict[str, Any]], bool]
 
 def erase_from_segment(
     segment: Segment, which: Which, lock: ChatLock, tally: Tally, *, seq: int | None = None
-) -> None:
+) -> list[str]:
     """Write again the objects of a segment that hold what is to go; of a seq's readers if named.
 
-    Rows that are in the database have lost their text already.
+    Rows that are in the database have lost their text already. A lost or damaged object is put
+    together from others' copies once those are without the text; the keys of those for which that
+    can't be done are returned. Nothing of them is recorded, so that `verify` goes on naming them.
     """
     part = part_of(segment, patient)
-    for user_id, ranges in part.readers().items():
+    readers, bad = part.readers(), []
+    for user_id, ranges in readers.items():
         if user_id not in part.known or (seq is not None and not _holds(ranges, seq)):
             continue
         known = part.known[user_id]
-        packed = part.pack(user_id, ranges, partial(_without, part, user_id, which))
+        try:
+            packed = part.pack(user_id, ranges, partial(_without, part, user_id, which))
+        except (Missing, Damaged) as error:
+            if part.first >= part.rows_from:
+                # No object was read: the database lacks rows.
+                raise
+            logger.warning("%s: %s; its text goes last", part.key(user_id), error)
+            bad.append(user_id)
+            continue
         if packed.facts.sha256 == known.sha256.hex() and known.coming is None:
             continue
         row = HourObject.objects.filter(segment=segment, user=user_id)
         _rewrite(part, row, user_id, packed, lock)
         tally.add(objects=1)
+    return _rebuild(segment, bad, which, lock, tally) if bad else []
+
+
+def _rebuild(
+    segment: Segment,
+    bad: list[UUID],
+    which: Which,
+    lock: ChatLock,
+    tally: Tally,
+) -> list[str]:
+    """Write bad objects again from others' copies, without the text; return whose can't be."""
+    unreached = []
+    # The others' digests are new by now.
+    part = part_of(segment, patient)
+    readers = part.readers()
+    for user_id in bad:
+        try:
+            packed = from_others(part, user_id, readers, partial(_stripped, part, which, user_id))
+        except (Missing, Damaged) as error:
+            logger.warning("%s: a text can't be erased from it: %s", part.key(user_id), error)
+            unreached.append(part.key(user_id))
+            continue
+        row = HourObject.objects.filter(segment=segment, user=user_id)
+        _rewrite(part, row, user_id, packed, lock, anew=True)
+        tally.add(objects=1)
+    return unreached
 
 
 def _holds(ranges: Ranges, seq: int) -> bool:
@@ -56,14 +93,20 @@ def _holds(ranges: Ranges, seq: int) -> bool:
 
 
 def _rewrite(
-    part: Part, row: QuerySet[HourObject], user_id: UUID, packed: Packed, lock: ChatLock
+    part: Part,
+    row: QuerySet[HourObject],
+    user_id: UUID,
+    packed: Packed,
+    lock: ChatLock,
+    *,
+    anew: bool = False,
 ) -> None:
     """Write a user's object without the text; readers take both for right meanwhile."""
     known = part.known[user_id]
     sha256 = bytes.fromhex(packed.facts.sha256)
     row.update(next_sha256=sha256)
     step("erase.announced")
-    one = write_object(part, user_id, packed, lock)
+    one = write_object(part, user_id, packed, lock, anew=anew)
     with transaction.atomic():
         lock.check()
         row.update(
@@ -79,8 +122,15 @@ def _rewrite(
 
 
 def _without(part: Part, user_id: UUID, which: Which) -> Iterator[tuple[int, bytes]]:
-    """Yield what a user's object holds from before `db_seq`, some messages without their text."""
-    for seq, raw in part.old_lines(user_id):
+    """Return what a user's object holds from before `db_seq`, some messages without their text."""
+    return _stripped(part, which, user_id, part.old_lines(user_id))
+
+
+def _stripped(
+    part: Part, which: Which, user_id: UUID, lines: Iterator[tuple[int, bytes]]
+) -> Iterator[tuple[int, bytes]]:
+    """Yield a user's lines, some messages without their text."""
+    for seq, raw in lines:
         message = message_from(raw, part.chat.id)
         if message["kind"] == Message.Kind.TEXT and which(message):
             raw = line_of(message | NO_TEXT).seen_by(str(user_id).encode())  # noqa: PLW2901

@@ -195,6 +195,10 @@ class Erasure(models.Model):
     seq = models.BigIntegerField()
     asked_at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)
+    unreached = models.TextField(
+        db_default="",
+        help_text="Keys of lost or damaged objects from which the text could not be taken.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["chat", "seq"], name="an_erasure_once")]
@@ -214,6 +218,10 @@ class ErasedUser(models.Model):
     )
     asked_at = models.DateTimeField(db_default=Now())
     done_at = models.DateTimeField(null=True)
+    unreached = models.TextField(
+        db_default="",
+        help_text="Keys of lost or damaged objects from which the text could not be taken.",
+    )
     texts = models.BooleanField(
         db_default=False, help_text="Whether their texts go from other people's copies too."
     )

@@ -4,10 +4,10 @@ import pytest
 
 from accounts.models import User
 from archive import backup as backups
-from archive import erase, restore, trim
+from archive import erase, restore, store, trim
 from archive.models import ErasedUser, Erasure
 from archive.tests.conftest import keys
-from archive.tests.world import bucket, command, every, in_bucket, read, talk, told
+from archive.tests.world import bucket, command, every, in_bucket, overwrite, read, talk, told
 from archive.verify import verify
 from common.cache import cache
 from common.errors import NotFound
@@ -131,3 +131,44 @@ def test_an_erased_user_is_nobody_and_others_keep_their_copies(chat):
     trim.trim()
     assert verify()["ok"]
     assert restore.restore()["ok"]
+
+
+def of_message_5(person: Person, chat_id) -> str:
+    return next(
+        key
+        for key in bucket()
+        if key.startswith(f"{person.id}/") and any(m["seq"] == 5 for m in read(key)["messages"])
+    )
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("damage", ["lost", "rubbish"])
+def test_a_bad_copy_of_a_trimmed_hour_is_written_again_from_a_good_one(chat, damage, first):
+    ada, bob, chat_id = chat
+    backups.backup()
+    trim.trim()
+    key = of_message_5(sorted((ada, bob), key=lambda one: one.id)[not first], chat_id)
+    if damage == "lost":
+        store.patient.delete([key])
+    else:
+        overwrite(key, b"rubbish")
+    report = erase.erase_message(chat_id=chat_id, seq=5)
+    assert (report["ok"], report["objects"]) == (True, 2), report
+    assert Erasure.objects.get().unreached == ""
+    assert_gone(ada, bob, chat_id)
+
+
+def test_what_nobody_has_a_good_copy_of_is_named_and_the_erasure_is_done(chat):
+    ada, bob, chat_id = chat
+    backups.backup()
+    trim.trim()
+    lost, damaged = of_message_5(ada, chat_id), of_message_5(bob, chat_id)
+    store.patient.delete([lost])
+    overwrite(damaged, b"rubbish")
+    report = erase.erase_message(chat_id=chat_id, seq=5)
+    assert (report["ok"], report["unreached"], report["objects"]) == (True, 2, 0), report
+    erasure = Erasure.objects.get()
+    assert erasure.done_at
+    assert set(erasure.unreached.split("\n")) == {lost, damaged}
+    assert verify()["wrong"] == 2
+    assert "erased" not in backups.backup()
