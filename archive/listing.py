@@ -1,13 +1,17 @@
 """Whether the bucket still lists what the index of hours says that it holds.
 
-Nothing reads most objects for months, and who empties a bucket tells nobody. So each backup counts
-a listing, user by user, against the index: one request for 1,000 objects. Of a user who has fewer
-than they should it looks for the very keys.
+Nothing reads most objects for months, and who empties a bucket tells nobody. So each backup holds
+a listing, user by user, against the index: one request for 1,000 objects. What is compared of a
+user is how many objects they have and a sum over their keys, so that one that is there beyond the
+index hides none that is not. Of a user of whom these differ it looks for the very keys.
 """
 
+import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 from uuid import UUID
 
 from archive.hours import Damaged, hour_from, key_of, parse_key
@@ -34,12 +38,23 @@ SELECT user_id FROM archive_hourobject
 """
 
 
+class Objects(NamedTuple):
+    """A user's objects, as far as they are compared at first."""
+
+    number: int
+    sum: int
+    """Of 60 bits of MD5 of each one's chat and hour; `objects_by_user.sql` has the same."""
+
+
+_NONE = Objects(0, 0)
+
+
 class Lost(Damaged):
     """The index says of objects that they are in the bucket, and they are not."""
 
 
 def compare(store: Store, tally: Tally) -> None:
-    """Count the listing against the index; raises Lost, or ArchiveUnavailable.
+    """Hold the listing against the index; raises Lost, or ArchiveUnavailable.
 
     What is written meanwhile is only more than what was counted before. What purge takes is out of
     the index first, and who was erased is not looked at.
@@ -49,8 +64,10 @@ def compare(store: Store, tally: Tally) -> None:
         if tally.stopping.is_set():
             # What was seen of it says nothing of the rest, and the next run looks again.
             return
-        if there < expected:
-            few.append((user_id, expected - there))
+        if there.number < expected.number or there.sum != expected.sum:
+            few.append((user_id, max(expected.number - there.number, 0)))
+    # Those who have fewer than they should first: the others may have more for good reasons.
+    few.sort(key=lambda pair: -pair[1])
     keys: list[str] = []
     for user_id, _ in few[:LOOKED_AT_MOST]:
         # None where it was purged or erased meanwhile: the index was counted before.
@@ -79,8 +96,8 @@ def missing_keys(store: Store, user_id: UUID) -> list[str]:
     ]
 
 
-def _pairs(store: Store) -> Iterator[tuple[UUID, int, int]]:
-    """Yield users with how many objects they should have, and how many are listed."""
+def _pairs(store: Store) -> Iterator[tuple[UUID, Objects, Objects]]:
+    """Yield users with the objects that they should have, and those that are listed."""
     number, first = rows(_ABOUT, {})[0]
     begin = _NOBODY
     if number > LISTED_MOST:
@@ -89,31 +106,40 @@ def _pairs(store: Store) -> Iterator[tuple[UUID, int, int]]:
     portions = _portions(begin)
     portion = next(portions, [])
     listed = _listed(store, begin)
-    user_id, there = next(listed, (None, 0))
+    user_id, there = next(listed, (None, _NONE))
     seen = 0
     while portion and seen < LISTED_MOST:
         for wanted, expected in portion:
             while user_id is not None and user_id < wanted:
-                seen += there
-                user_id, there = next(listed, (None, 0))
-            yield wanted, expected, there if user_id == wanted else 0
+                seen += there.number
+                user_id, there = next(listed, (None, _NONE))
+            yield wanted, expected, there if user_id == wanted else _NONE
         portion = next(portions, [])
 
 
-def _portions(begin: UUID) -> Iterator[list[tuple[UUID, int]]]:
-    """Yield users and their numbers of objects by the index, in order, some at a time."""
+def _portions(begin: UUID) -> Iterator[list[tuple[UUID, Objects]]]:
+    """Yield users and their objects by the index, in order, some users at a time."""
     after, first = begin, True
     while found := rows(_COUNTS, {"after": after, "first": first, "most": USERS_AT_ONCE}):
-        yield [(user_id, number) for user_id, number in found]
+        yield [(user_id, Objects(number, int(total))) for user_id, number, total in found]
         after, first = found[-1][0], False
 
 
-def _listed(store: Store, begin: UUID) -> Iterator[tuple[UUID, int]]:
-    """Yield users and their numbers of objects by the listing, in order."""
-    users = (
-        parsed[0]
+def _listed(store: Store, begin: UUID) -> Iterator[tuple[UUID, Objects]]:
+    """Yield users and their objects by the listing, in order."""
+    found = (
+        parsed
         for key, _ in store.keys("", after=str(begin))
         if (parsed := parse_key(key)) is not None
     )
-    for user_id, same in groupby(users):
-        yield user_id, sum(1 for _ in same)
+    for user_id, same in groupby(found, itemgetter(0)):
+        yield user_id, objects_of((hour, chat_id) for _, hour, chat_id in same)
+
+
+def objects_of(found: Iterable[tuple[int, UUID]]) -> Objects:
+    """Return hours and chats as they are compared."""
+    number = total = 0
+    for hour, chat_id in found:
+        digest = hashlib.md5(f"{chat_id} {hour}".encode(), usedforsecurity=False).hexdigest()
+        number, total = number + 1, total + int(digest[:15], 16)
+    return Objects(number, total)

@@ -18,7 +18,7 @@ def digest(apps: Any, schema_editor: Any) -> None:
     """Digest each that is not; an older release takes none of them from then on."""
     alias = schema_editor.connection.alias
     tokens = apps.get_model("otp_static", "StaticToken").objects.using(alias)
-    for token in tokens.exclude(token__startswith="!").select_related("device"):  # noqa: S106  # nosec B106
+    for token in tokens.exclude(token__startswith="!").select_related("device"):  # noqa: S106  # nosec B106 # how digests begin
         tokens.filter(pk=token.pk).update(token=_kept(token.device.user_id, token.token))
 
 

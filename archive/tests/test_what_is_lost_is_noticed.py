@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.db.models.functions import Now
 
 from archive import backup as backups
 from archive import drill, listing, purge, store, tasks, trim, verify
 from archive.hours import parse_key
+from archive.listing import objects_of
 from archive.models import BackupRun, DrillRun, ErasedUser, HourObject, Segment
 from archive.runs import Tally
 from archive.tests.conftest import keys
@@ -69,6 +71,21 @@ def test_one_copy_of_an_hour_is_missed_though_its_messages_can_be_restored(world
     assert report["missing"] == 0
 
 
+def test_one_that_is_there_beyond_the_index_hides_none_that_is_not(world):
+    gone = of_the_first_hour()[0]
+    user, chat_id = gone.split("/")[0], gone.split("/")[-1]
+    found = store.patient.client.get_object(Bucket=settings.S3_BUCKET, Key=gone)
+    # As an object of an hour that the index knows nothing of.
+    store.patient.client.put_object(
+        Bucket=settings.S3_BUCKET, Key=f"{user}/2020/001/00/{chat_id}", Body=found["Body"].read()
+    )
+    assert backups.backup()["ok"], "more than there should be is no loss"
+    store.patient.delete([gone])
+    report = backups.backup()
+    assert (report["ok"], report["missing"]) == (False, 1)
+    assert gone in report["failures"][0]
+
+
 def test_a_bucket_that_was_emptied(world):
     number = len(hour_keys())
     store.patient.delete(keys())
@@ -102,7 +119,9 @@ def test_what_goes_out_of_the_index_while_it_lists_is_not_missed(world, monkeypa
     store.patient.delete(hour_keys())
     HourObject.objects.all().delete()
     monkeypatch.setattr(
-        listing, "_pairs", lambda _: iter([(user, number, 0) for user, number, _ in counted])
+        listing,
+        "_pairs",
+        lambda _: iter([(one, wanted, objects_of([])) for one, wanted, _ in counted]),
     )
     listing.compare(store.patient, Tally())
 
