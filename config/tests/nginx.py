@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -106,5 +107,17 @@ class SomeWeb:
                 connection, _ = self._listening.accept()
             except OSError:
                 return
-            self.got.append(connection.recv(65536))
+            self.got.append(whole_request(connection))
             self._then(connection)
+
+
+def whole_request(connection: socket.socket) -> bytes:
+    """Return a request up to its end: who closes with a part unread takes the answer back."""
+    got = connection.recv(65536)
+    while b"\r\n\r\n" not in got and (more := connection.recv(65536)):
+        got += more
+    head, _, body = got.partition(b"\r\n\r\n")
+    found = re.search(rb"(?i)^content-length: *(\d+)", head, re.MULTILINE)
+    while len(body) < int(found[1] if found else 0) and (more := connection.recv(65536)):
+        got, body = got + more, body + more
+    return got
