@@ -201,7 +201,10 @@ def test_a_send_that_may_have_arrived_goes_to_no_other_server(tmp_path):
 
 def test_a_server_that_can_not_be_reached_is_passed_over(tmp_path):
     def say_yes(connection):
-        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+        # As who is asked to close says; nginx would else send the next one on this connection.
+        connection.sendall(
+            b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
         connection.close()
 
     (tmp_path / "left").touch()
@@ -320,6 +323,15 @@ def test_a_web_server_that_does_not_answer(tmp_path):
     ):
         in_shape(client.post("/send_message", content=b"x"), 503, "unavailable")
         assert len(web.got) == 1
+
+
+def test_the_web_server_says_that_it_closes(web_socket):
+    """Else nginx, since 1.29.7, would send another request on what is closing."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(web_socket))
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        head = answer_to(connection).partition(b"\r\n\r\n")[0].lower()
+    assert b"connection: close" in head.splitlines()
 
 
 def test_what_the_web_server_answers_passes_as_it_is(people):
