@@ -1,19 +1,28 @@
 """How paths of routes begin, so that a path which is none costs no search among them all."""
 
-import re
+import string
 from collections.abc import Iterable
-from typing import Any
+from itertools import takewhile
 
 from django.urls import URLPattern, URLResolver
 
-LITERAL = re.compile(r"\^?([A-Za-z0-9_-]+)(?=/|\\?\.|\$|$)")
-"""The first segment of a route or of its pattern, up to a slash, a dot or its end."""
+PLAIN = frozenset(string.ascii_letters + string.digits + "_-")
+ENDS = ("/", ".", "\\.", "$")
+"""What may follow the first segment in a route, or in its pattern."""
 FOR_ALL = frozenset({"root", "unknown"})
 
 
 def beginning(path: str) -> str:
     """Return the first segment of a path, up to a dot."""
     return path[1:].partition("/")[0].partition(".")[0]
+
+
+def _literal(route: str) -> str:
+    """Return the first segment of a route or pattern, an empty text where it is no plain one."""
+    route = route.removeprefix("^")
+    word = "".join(takewhile(PLAIN.__contains__, route))
+    rest = route[len(word) :]
+    return word if not rest or rest.startswith(ENDS) else ""
 
 
 def beginnings(patterns: Iterable[URLPattern | URLResolver]) -> frozenset[str] | None:
@@ -29,8 +38,8 @@ def beginnings(patterns: Iterable[URLPattern | URLResolver]) -> frozenset[str] |
         elif getattr(each, "name", None) in FOR_ALL and not text:
             continue
         else:
-            literal: Any = LITERAL.match(text)
-            if literal is None:
+            word = _literal(text)
+            if not word:
                 return None
-            found.add(literal[1])
+            found.add(word)
     return frozenset(found)

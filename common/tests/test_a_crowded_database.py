@@ -54,6 +54,7 @@ class Crowd:
 def crowd(settings, monkeypatch) -> Iterator[Crowd]:
     settings.DB_TRANSACTION_TIMEOUT_MS = 10_000
     connection.close()
+    before = bulkheads.threads
     bulkheads.serve_with(THREADS)
     # Whoever waits at all counts as stuck.
     monkeypatch.setattr(bulkheads, "_stuck", lambda _: len(bulkheads._since) >= THREADS - 1)
@@ -61,7 +62,7 @@ def crowd(settings, monkeypatch) -> Iterator[Crowd]:
     crowd = Crowd()
     yield crowd
     crowd.goes()
-    bulkheads.serve_with(0)
+    bulkheads.serve_with(before)
     connection.close()
 
 

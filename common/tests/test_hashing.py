@@ -20,18 +20,19 @@ PASSWORD = "seven wild swans"
 @pytest.fixture
 def hasher(monkeypatch):
     """The process of a web worker with four threads."""
-    hasher = Hasher()
+    hasher, before = Hasher(), bulkheads.threads
     monkeypatch.setattr(hashing, "_hasher", hasher)
     bulkheads.serve_with(4)
     yield hasher
-    bulkheads.serve_with(0)
+    bulkheads.serve_with(before)
     hasher.end()
 
 
-def test_where_nobody_is_served_it_is_done_in_place():
+def test_where_nobody_is_served_it_is_done_in_place(hasher):
+    bulkheads.serve_with(0)
     encoded = make_password(PASSWORD, hasher="argon2")
     assert check_password(PASSWORD, encoded)
-    assert hashing._hasher.pid is None
+    assert hasher.pid is None
 
 
 def test_a_hash_is_the_same_wherever_it_was_made(hasher):
